@@ -1,0 +1,165 @@
+package staff
+
+import (
+	"slices"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+)
+
+// Rules are the city's own word on who may do what. They are data; [Rules.Authorize] reads
+// no clock and no database. Safe for concurrent use: nothing changes after NewRules.
+type Rules struct {
+	acr        []string
+	grants     []Grant
+	procedures []Procedure
+	zone       *time.Location
+}
+
+// NewRules makes the rules of a configuration. Dates are days in zone.
+func NewRules(cfg Config, procedures []Procedure, zone *time.Location) Rules {
+	return Rules{acr: cfg.RequiredACR, grants: cfg.Grants, procedures: procedures, zone: zone}
+}
+
+// Act is what somebody wants to do, whom it concerns and why.
+type Act struct {
+	Verb    Verb
+	Basis   ledger.Basis
+	Case    *ledger.Case // the fact behind Basis.Case; nil: no such case
+	Persons []ledger.AtenaNumber
+	At      time.Time
+}
+
+// Procedures gives the procedures that are in force at the time.
+func (r Rules) Procedures(at time.Time) []Procedure {
+	var valid []Procedure
+	for _, p := range r.procedures {
+		if inForce(p.From, p.To, at.In(r.zone)) {
+			valid = append(valid, p)
+		}
+	}
+	return valid
+}
+
+// LegalBasis gives the legal ground of the procedure in force at the time, or "".
+func (r Rules) LegalBasis(id ledger.ProcedureID, at time.Time) string {
+	if p, ok := r.procedure(id, at); ok {
+		return p.LegalBasis
+	}
+	return ""
+}
+
+// Roles gives the roles that the grants give the member at the time.
+func (r Rules) Roles(who Member, at time.Time) []Role {
+	var roles []Role
+	for _, g := range r.grants {
+		same := g.Staff != "" && g.Staff == who.Staff || g.Client != "" && who.Staff == "" && g.Client == who.Client
+		if same && inForce(g.From, g.To, at.In(r.zone)) {
+			roles = append(roles, Role(g.Role))
+		}
+	}
+	return roles
+}
+
+// Authorize tells which items the member may see for the act. For a Lookup and a Find that
+// is never an empty list without an error. An error is Denied, with a message number that
+// says what to do.
+func (r Rules) Authorize(who Member, a Act) ([]ledger.Item, error) {
+	roles, err := r.admit(who, a)
+	if err != nil {
+		return nil, err
+	}
+	if a.Verb != Lookup && a.Verb != Find {
+		return nil, nil
+	}
+	p, ok := r.procedure(a.Basis.Procedure, a.At)
+	if !ok {
+		return nil, denied("KKH1214", "procedure_unknown", "the procedure does not exist or is not in force")
+	}
+	if !hasCode(p.Purposes, a.Basis.Purpose) {
+		return nil, denied("KKH1216", "purpose_missing", "the purpose is not one of the procedure")
+	}
+	if err := concerns(p, a); err != nil {
+		return nil, err
+	}
+	var items []ledger.Item
+	for _, item := range ledger.Items() {
+		if slices.ContainsFunc(p.Rights, func(right Right) bool {
+			return slices.Contains(right.Items, string(item)) &&
+				slices.ContainsFunc(roles, func(role Role) bool { return slices.Contains(right.Roles, string(role)) && may(role, a.Verb) })
+		}) {
+			items = append(items, item)
+		}
+	}
+	if len(items) == 0 {
+		return nil, denied("KKH1223", "no_items", "the procedure may see nothing of this")
+	}
+	return items, nil
+}
+
+// admit checks the way of authentication and that a role allows the verb.
+func (r Rules) admit(who Member, a Act) ([]Role, error) {
+	if len(r.acr) > 0 && who.Staff != "" && !slices.Contains(r.acr, who.Authentication) {
+		return nil, denied("KKH1212", "weak_authentication", "the way of authentication is not accepted")
+	}
+	roles := r.Roles(who, a.At)
+	if len(roles) == 0 {
+		return nil, denied("KKH1211", "no_grant", "nobody granted this member a role")
+	}
+	if !slices.ContainsFunc(roles, func(role Role) bool { return may(role, a.Verb) }) {
+		return nil, denied("KKH1213", "role", "the role does not include this")
+	}
+	return roles, nil
+}
+
+// concerns checks that there is a case that fits, or a permitted reason for having none.
+func concerns(p Procedure, a Act) error {
+	if a.Basis.Case == "" {
+		switch {
+		case a.Basis.Reason == "":
+			return denied("KKH1217", "case_missing", "neither a case nor a reason was given")
+		case !hasCode(p.WithoutCase, a.Basis.Reason):
+			return denied("KKH1222", "reason_unknown", "the procedure does not allow this reason for asking without a case")
+		}
+		return nil
+	}
+	if a.Case == nil {
+		return denied("KKH1218", "case_unknown", "the case does not exist")
+	}
+	if !a.Case.Open {
+		return denied("KKH1219", "case_closed", "the case is closed")
+	}
+	if a.Case.Procedure != a.Basis.Procedure {
+		return denied("KKH1221", "case_other_procedure", "the case is of another procedure")
+	}
+	for _, person := range a.Persons {
+		if !a.Case.Concerns(person) {
+			return denied("KKH1220", "case_other_person", "the case does not concern this person")
+		}
+	}
+	return nil
+}
+
+func (r Rules) procedure(id ledger.ProcedureID, at time.Time) (Procedure, bool) {
+	for _, p := range r.procedures {
+		if p.ID == string(id) && inForce(p.From, p.To, at.In(r.zone)) {
+			return p, true
+		}
+	}
+	return Procedure{}, false
+}
+
+func hasCode(codes []Code, code string) bool {
+	return slices.ContainsFunc(codes, func(c Code) bool { return c.Code == code })
+}
+
+// inForce tells whether the day of t lies between two ISO dates; an empty one is open.
+func inForce(from, to string, t time.Time) bool {
+	day := t.Format(time.DateOnly)
+	return (from == "" || from <= day) && (to == "" || day <= to)
+}
+
+func denied(code, reason, text string) error {
+	return fault.New(fault.Denied, "%s", text).WithCode(code).WithReason(reason)
+}

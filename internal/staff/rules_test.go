@@ -1,0 +1,96 @@
+package staff_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/staff"
+)
+
+func rules() staff.Rules {
+	return staff.NewRules(
+		staff.Config{RequiredACR: []string{"card+vein"}, Grants: []staff.Grant{
+			{Staff: "1001", Role: "case-worker"},
+			{Staff: "1002", Role: "case-worker", To: "2026-03-31"},
+			{Staff: "3001", Role: "auditor"},
+			{Client: "case-system", Role: "case-system"},
+		}},
+		[]staff.Procedure{
+			{
+				ID: "registration", LegalBasis: "条例", Purposes: []staff.Code{{Code: "new"}},
+				WithoutCase: []staff.Code{{Code: "counter"}},
+				Rights:      []staff.Right{{Roles: []string{"case-worker"}, Items: []string{"name", "address", "tax_class"}}},
+			},
+			{
+				ID: "payment", LegalBasis: "条例", Purposes: []staff.Code{{Code: "claim"}}, From: "2026-01-01", To: "2026-12-31",
+				Rights: []staff.Right{{Roles: []string{"case-worker"}, Items: []string{"tax_class"}}},
+			},
+			{
+				ID: "office", LegalBasis: "条例", Purposes: []staff.Code{{Code: "x"}},
+				Rights: []staff.Right{{Roles: []string{"auditor"}, Items: []string{"name"}}},
+			},
+		}, time.UTC)
+}
+
+func TestAuthorize(t *testing.T) {
+	day := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	worker := staff.Member{Staff: "1001", Authentication: "card+vein"}
+	family := &ledger.Case{ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{"1", "2"}, Open: true}
+	act := func(change func(*staff.Act)) staff.Act {
+		a := staff.Act{
+			Verb: staff.Lookup, Case: family, Persons: []ledger.AtenaNumber{"1"}, At: day,
+			Basis: ledger.Basis{Case: "K-1", Procedure: "registration", Purpose: "new"},
+		}
+		if change != nil {
+			change(&a)
+		}
+		return a
+	}
+	for _, c := range []struct {
+		name string
+		who  staff.Member
+		act  staff.Act
+		want []ledger.Item
+		code string
+	}{
+		{"allowed", worker, act(nil), []ledger.Item{ledger.Name, ledger.AddressText, ledger.TaxClassOfYear}, ""},
+		{"tax class alone", worker, act(func(a *staff.Act) {
+			a.Basis.Procedure, a.Basis.Purpose = "payment", "claim"
+			a.Case = &ledger.Case{ID: "K-1", Procedure: "payment", Persons: family.Persons, Open: true}
+		}), []ledger.Item{ledger.TaxClassOfYear}, ""},
+		{"no grant", staff.Member{Staff: "9999", Authentication: "card+vein"}, act(nil), nil, "KKH1211"},
+		{"grant ran out", staff.Member{Staff: "1002", Authentication: "card+vein"}, act(nil), nil, "KKH1211"},
+		{"password alone", staff.Member{Staff: "1001", Authentication: "pwd"}, act(nil), nil, "KKH1212"},
+		{"auditor may not look up", staff.Member{Staff: "3001", Authentication: "card+vein"}, act(nil), nil, "KKH1213"},
+		{"a person with the client's name is not the client", staff.Member{Staff: "x", Client: "case-system", Authentication: "card+vein"}, act(nil), nil, "KKH1211"},
+		{"unknown procedure", worker, act(func(a *staff.Act) { a.Basis.Procedure = "nope" }), nil, "KKH1214"},
+		{"procedure ran out", worker, act(func(a *staff.Act) { a.Basis.Procedure, a.At = "payment", day.AddDate(1, 0, 0) }), nil, "KKH1214"},
+		{"purpose of another procedure", worker, act(func(a *staff.Act) { a.Basis.Purpose = "claim" }), nil, "KKH1216"},
+		{"no case and no reason", worker, act(func(a *staff.Act) { a.Basis.Case = "" }), nil, "KKH1217"},
+		{"no case, permitted reason", worker, act(func(a *staff.Act) { a.Basis.Case, a.Basis.Reason = "", "counter" }),
+			[]ledger.Item{ledger.Name, ledger.AddressText, ledger.TaxClassOfYear}, ""},
+		{"no case, made-up reason", worker, act(func(a *staff.Act) { a.Basis.Case, a.Basis.Reason = "", "あああ" }), nil, "KKH1222"},
+		{"no such case", worker, act(func(a *staff.Act) { a.Case = nil }), nil, "KKH1218"},
+		{"case closed", worker, act(func(a *staff.Act) { c := *family; c.Open = false; a.Case = &c }), nil, "KKH1219"},
+		{"case of another procedure", worker, act(func(a *staff.Act) { a.Basis.Procedure, a.Basis.Purpose = "payment", "claim" }), nil, "KKH1221"},
+		{"case of another family", worker, act(func(a *staff.Act) { a.Persons = []ledger.AtenaNumber{"9"} }), nil, "KKH1220"},
+		{"nothing to see", worker, act(func(a *staff.Act) {
+			a.Basis.Procedure, a.Basis.Purpose = "office", "x"
+			a.Case = &ledger.Case{ID: "K-1", Procedure: "office", Persons: family.Persons, Open: true}
+		}), nil, "KKH1223"},
+		{"case system opens", staff.Member{Client: "case-system"}, act(func(a *staff.Act) { a.Verb = staff.OpenCase }), nil, ""},
+		{"worker may not open", worker, act(func(a *staff.Act) { a.Verb = staff.OpenCase }), nil, "KKH1213"},
+	} {
+		got, err := rules().Authorize(c.who, c.act)
+		if fault.Code(err) != c.code || err != nil && !fault.Is(err, fault.Denied) {
+			t.Errorf("%s: got error %v, want code %q", c.name, err, c.code)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
