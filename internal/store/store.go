@@ -1,0 +1,210 @@
+// Package store opens the database, brings its schema up to date and runs transactions;
+// it knows no table.
+//
+// One [DB] is one file of SQLite, used by one running gateway: a lock beside the file
+// keeps a second one out. There is one writer at a time, so [WithTx] waits for its turn,
+// and as many readers as the configuration says, each with a snapshot ([Read]). Neither
+// keeps the other waiting.
+//
+// SQL is written with $1, $2 … and in the language that SQLite and PostgreSQL share.
+// What is SQLite's alone (how it is opened, what its errors mean, how one of its
+// connections is driven) stands in sqlite.go.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"kakehashi/internal/fault"
+)
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	path    string
+	writer  *writer // nil: opened for reading alone
+	readers *sql.DB
+	lock    *lock // nil: opened for reading alone
+	close   func() error
+}
+
+// Config says where the database lies and how large it may grow.
+type Config struct {
+	Path        string        `config:"path,required" format:"path" doc:"データベースのファイル"`
+	MaxSize     int64         `config:"max_size" unit:"size" default:"20GiB" doc:"データベースの大きさの上限。達すると記録を書けなくなり、照会を止めます"`
+	Readers     int           `config:"readers" default:"4" doc:"同時に読む接続の数"`
+	BusyTimeout time.Duration `config:"busy_timeout" default:"5s" doc:"ロックの解放を待つ時間の上限"`
+}
+
+// minSize is what an empty schema and a day's work need.
+const minSize = 1 << 20
+
+// Validate tells what is wrong with the configuration, or nil.
+func (c Config) Validate() error {
+	switch {
+	case c.Path == "":
+		return fault.New(fault.Invalid, "the database has no path").WithCode("KKH3210").WithField("path")
+	case c.MaxSize != 0 && c.MaxSize < minSize:
+		return fault.New(fault.Invalid, "max_size is below 1 MiB").WithCode("KKH3210").WithField("max_size")
+	case c.Readers < 0 || c.Readers > 64:
+		return fault.New(fault.Invalid, "readers is not between 1 and 64").WithCode("KKH3210").WithField("readers")
+	case c.BusyTimeout < 0:
+		return fault.New(fault.Invalid, "busy_timeout is negative").WithCode("KKH3210").WithField("busy_timeout")
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Readers == 0 {
+		c.Readers = 4
+	}
+	if c.BusyTimeout == 0 {
+		c.BusyTimeout = 5 * time.Second
+	}
+	return c
+}
+
+// Open opens the database for the gateway, creating it where there is none, and brings
+// its schema up to date. It is a Conflict where another gateway runs on it, or where the
+// file is not Kakehashi's or of a newer version: such a file is left as it is.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, fmt.Errorf("find the database: %w", err)
+	}
+	held, err := takeLock(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{path: path, lock: held}
+	db.close = sync.OnceValue(db.shut)
+	if err := db.open(ctx, cfg); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context, cfg Config) error {
+	fresh, err := ownFile(db.path)
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		// Opening to write would change a file that is not ours to the journal we use.
+		if err := inspect(ctx, db.path); err != nil {
+			return err
+		}
+	}
+	if db.writer, err = openWriter(db.path, cfg); err != nil {
+		return err
+	}
+	if fresh {
+		if err := mark(ctx, db.writer.pool); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, db.writer.pool); err != nil {
+		return err
+	}
+	db.readers, err = openReaders(db.path, cfg)
+	return err
+}
+
+// ownFile makes sure that the file exists and that nobody but its owner may read it. It
+// tells whether the file is new: it was not there, or it is empty.
+func ownFile(path string) (fresh bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, cannotOpen(err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = f.Chmod(0o600)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, cannotOpen(err)
+	}
+	return info.Size() == 0, nil
+}
+
+// cannotOpen says why a file cannot be opened without naming it: its path may bear the
+// name of a person or a city.
+func cannotOpen(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%s: %w", pathErr.Op, pathErr.Err)
+	}
+	kind := fault.Unavailable
+	if errors.Is(err, fs.ErrNotExist) {
+		kind = fault.NotFound
+	}
+	return fault.New(kind, "open the database file: %w", err).WithCode("KKH3204")
+}
+
+// OpenReadOnly opens the database of a gateway that may be running, for reading alone.
+// It is NotFound where there is no file. It changes nothing, and creates no file where
+// that can be avoided: beside a file in WAL mode SQLite needs two small ones.
+func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("find the database: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cannotOpen(err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, cannotOpen(err)
+	}
+	readers, err := openForeign(path)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{path: path, readers: readers}
+	db.close = sync.OnceValue(db.shut)
+	if err := identify(ctx, readers); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Close waits for the transaction that is running, ends all connections and gives the
+// lock back; whoever writes after it is refused. Closing twice is safe.
+func (db *DB) Close() error { return db.close() }
+
+func (db *DB) shut() error {
+	var errs []error
+	if db.readers != nil {
+		errs = append(errs, db.readers.Close())
+	}
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.release())
+	}
+	return errors.Join(errs...)
+}
+
+// SetMaxSize changes, while the gateway runs, how many bytes the database may hold. A
+// limit below what it holds already stops its growth and takes nothing away.
+func (db *DB) SetMaxSize(ctx context.Context, bytes int64) error {
+	if db.writer == nil {
+		return fault.New(fault.Internal, "a database opened for reading has no limit to set")
+	}
+	if err := db.writer.take(ctx); err != nil {
+		return err
+	}
+	defer db.writer.giveBack()
+	db.writer.limit = pages(bytes)
+	return db.writer.applyLimit(ctx)
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"kakehashi/internal/fault"
+)
+
+// Tx is a transaction of WithTx, or a snapshot of Read. It is used by one goroutine, and
+// not after the function it was given to has returned.
+type Tx struct {
+	w      *writer // nil: a snapshot
+	read   *sql.Tx // nil: a transaction
+	failed error   // the first failure after which the transaction cannot go on
+	done   []func(committed bool)
+}
+
+// inTx marks the context of a transaction.
+type inTx struct{}
+
+// InTx tells whether ctx belongs to a transaction of WithTx: whoever would wait there
+// for the writer would wait for ever.
+func InTx(ctx context.Context) bool { return ctx.Value(inTx{}) != nil }
+
+// WithTx runs f once, in a transaction: nil commits, an error takes everything back and
+// is returned. It waits for its turn to write as long as ctx lives; once f has returned
+// nil, the transaction is committed whatever becomes of ctx.
+//
+// An error of kind Unsure means that the transaction may have been committed; with every
+// other nothing happened. Inside a transaction it is Internal: the inner one would wait
+// for ever. The context that f receives is the one to use in it.
+func WithTx(ctx context.Context, db *DB, f func(context.Context, *Tx) error) error {
+	if InTx(ctx) {
+		return fault.New(fault.Internal, "a transaction was begun inside a transaction").WithReason("nested")
+	}
+	if db.writer == nil {
+		return fault.New(fault.Internal, "the database was opened for reading alone")
+	}
+	w := db.writer
+	if err := w.take(ctx); err != nil {
+		return err
+	}
+	defer w.giveBack()
+	tx := &Tx{w: w}
+	if _, err := w.bulk(ctx, "BEGIN IMMEDIATE", once); err != nil {
+		return errors.Join(fmt.Errorf("begin: %w", classify(err)), w.drop())
+	}
+	open := true
+	defer func() {
+		if open { // f panicked
+			tx.end(false, w.drop())
+		}
+	}()
+	err := f(context.WithValue(ctx, inTx{}, true), tx)
+	open = false
+	if err == nil {
+		err = tx.failed
+	}
+	if err != nil {
+		return tx.end(false, tx.rollback(ctx), err)
+	}
+	return tx.commit(ctx)
+}
+
+// end tells those who wait for it how the transaction ended.
+func (tx *Tx) end(committed bool, errs ...error) error {
+	for _, f := range tx.done {
+		f(committed)
+	}
+	return errors.Join(errs...)
+}
+
+func (tx *Tx) rollback(ctx context.Context) error {
+	if _, err := tx.w.bulk(context.WithoutCancel(ctx), "ROLLBACK", once); err != nil {
+		// SQLite has rolled back by itself, or the connection is of no more use.
+		return tx.w.drop()
+	}
+	return nil
+}
+
+func (tx *Tx) commit(ctx context.Context) error {
+	_, err := tx.w.bulk(context.WithoutCancel(ctx), tx.w.ending, once)
+	if err == nil {
+		return tx.end(true)
+	}
+	meant := fmt.Errorf("commit: %w", classify(err))
+	if maybeCommitted(err) {
+		meant = fault.New(fault.Unsure, "commit: %w", classify(err)).WithCode("KKH3209").WithReason("commit")
+	}
+	return tx.end(false, meant, tx.rollback(ctx))
+}
+
+// once is the argument of a statement that is executed once, without arguments.
+var once = [][]any{nil}
+
+// Exec runs one statement and gives how many rows it changed. A rule of the schema that
+// forbids it is a Conflict, and the transaction goes on.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return tx.write(ctx, query, [][]any{args})
+}
+
+// Bulk runs one statement once for each row of arguments.
+func (tx *Tx) Bulk(ctx context.Context, query string, rows [][]any) error {
+	_, err := tx.write(ctx, query, rows)
+	return err
+}
+
+func (tx *Tx) write(ctx context.Context, query string, rows [][]any) (int64, error) {
+	if tx.w == nil {
+		return 0, fault.New(fault.Internal, "a snapshot was written to")
+	}
+	if tx.failed != nil {
+		return 0, tx.failed
+	}
+	n, err := tx.w.bulk(ctx, query, rows)
+	if err != nil && !mild(err) {
+		tx.failed = classify(err)
+	}
+	return n, classify(err)
+}
+
+// Query runs a query. The caller closes its rows before anything else is done with tx.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if tx.failed != nil {
+		return nil, tx.failed
+	}
+	values := make([]any, len(args))
+	for i, arg := range args {
+		v, err := value(arg)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "argument %d has a type that the database does not know", i+1)
+		}
+		values[i] = v
+	}
+	var rows *sql.Rows
+	var err error
+	if tx.read != nil {
+		rows, err = tx.read.QueryContext(ctx, query, values...)
+	} else {
+		rows, err = tx.w.conn.QueryContext(ctx, query, values...)
+	}
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &Rows{rows: rows}, nil
+}
+
+// QueryRow runs a query for its first row.
+func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
+	rows, err := tx.Query(ctx, query, args...)
+	return &Row{rows: rows, err: err}
+}
+
+// Done has f told, once, whether the transaction was committed; false also where that is
+// Unsure. It is told before the next transaction begins, and must not wait.
+func (tx *Tx) Done(f func(committed bool)) { tx.done = append(tx.done, f) }
+
+// Read runs f on a snapshot: all its queries see the database as it was at the first.
+// It waits for one of the readers as long as ctx lives, never for the writer.
+func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err error) {
+	snapshot, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", classify(err))
+	}
+	defer func() {
+		if over := snapshot.Rollback(); over != nil && err == nil && !errors.Is(over, sql.ErrTxDone) {
+			err = fmt.Errorf("end reading: %w", classify(over))
+		}
+	}()
+	return f(ctx, &Tx{read: snapshot})
+}
+
+// Rows are the rows of a query.
+type Rows struct{ rows *sql.Rows }
+
+// Next goes to the next row; false after the last, and where Err says why not.
+func (r *Rows) Next() bool { return r.rows.Next() }
+
+// Scan copies the columns of the row.
+func (r *Rows) Scan(into ...any) error { return classify(r.rows.Scan(into...)) }
+
+// Err tells what ended the rows before the last; nil: nothing.
+func (r *Rows) Err() error { return classify(r.rows.Err()) }
+
+// Close ends the query. Closing twice is safe.
+func (r *Rows) Close() error { return classify(r.rows.Close()) }
+
+// Row is the first row of a query.
+type Row struct {
+	rows *Rows
+	err  error
+}
+
+// Scan copies the columns of the row and ends the query. It is NotFound where there is
+// no row.
+func (r *Row) Scan(into ...any) (err error) {
+	if r.err != nil {
+		return r.err
+	}
+	defer func() {
+		if closing := r.rows.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return classify(sql.ErrNoRows)
+	}
+	return r.rows.Scan(into...)
+}
