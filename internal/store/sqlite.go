@@ -83,39 +83,44 @@ func mark(ctx context.Context, pool *sql.DB) error {
 }
 
 // inspect identifies a file without changing it.
-func inspect(ctx context.Context, path string) error {
+func inspect(ctx context.Context, path string) (fresh bool, err error) {
 	pool, err := openForeign(path)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := errors.Join(identify(ctx, pool), pool.Close()); err != nil {
-		return err
-	}
-	return nil
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	return identify(ctx, pool)
 }
 
-// identify refuses a file that is not Kakehashi's or that a newer version has written.
-func identify(ctx context.Context, pool *sql.DB) error {
-	var id int64
+// identify refuses a file that is not Kakehashi's or that a newer version has written. A
+// file without a mark and without a table is fresh: whoever created it died at once.
+func identify(ctx context.Context, pool *sql.DB) (fresh bool, err error) {
+	var id, tables int64
 	if err := pool.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return fmt.Errorf("read whose the database is: %w", classify(err))
+		return false, fmt.Errorf("read whose the database is: %w", classify(err))
 	}
-	if id != applicationID {
-		return fault.New(fault.Conflict, "the file is a database, but not Kakehashi's").
+	if err := pool.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return false, fmt.Errorf("read what the database holds: %w", classify(err))
+	}
+	switch {
+	case id == 0 && tables == 0:
+		return true, nil
+	case id != applicationID:
+		return false, fault.New(fault.Conflict, "the file is a database, but not Kakehashi's").
 			WithCode("KKH3203").WithReason("foreign_file")
 	}
 	newest, err := newestVersion()
 	if err != nil {
-		return err
+		return false, err
 	}
 	stands, err := schemaVersion(ctx, pool)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if stands > newest {
-		return tooNew(stands, newest)
+		return false, tooNew(stands, newest)
 	}
-	return nil
+	return false, nil
 }
 
 // schemaVersion gives the version of the last migration that the file has seen; 0: none.

@@ -101,7 +101,7 @@ func (db *DB) open(ctx context.Context, cfg Config) error {
 	}
 	if !fresh {
 		// Opening to write would change a file that is not ours to the journal we use.
-		if err := inspect(ctx, db.path); err != nil {
+		if fresh, err = inspect(ctx, db.path); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	}
 	db := &DB{path: path, readers: readers}
 	db.close = sync.OnceValue(db.shut)
-	if err := identify(ctx, readers); err != nil {
+	if _, err := identify(ctx, readers); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
