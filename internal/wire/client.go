@@ -78,11 +78,7 @@ func New(target string, scopes []string, cfg Config, rooms Rooms) (*Client, erro
 	c.tokens = newTokenSource(cfg, scopes, secret, rooms.Tokens, out)
 	one := &attempt{timeout: cfg.AttemptTimeout, limit: cfg.BodyLimit, next: &authorizer{tokens: c.tokens, next: out}}
 	c.breaker = newBreaker(target, cfg, newBulkhead(cfg, one), rooms.Log)
-	c.http = &http.Client{
-		Transport: c.breaker,
-		// A redirection would take the request and its token to an address nobody configured.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	c.http = &http.Client{Transport: c.breaker} // follows no redirection: attempt takes it for no answer
 	return c, nil
 }
 
