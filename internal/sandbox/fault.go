@@ -1,0 +1,107 @@
+package sandbox
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// The kinds of fault.
+const (
+	KindDown         = "down"          // the port is closed and open connections are reset
+	KindSlow         = "slow"          // the answer comes after Options.SlowFor
+	KindRefuse       = "refuse"        // 500 at once, no JSON
+	KindBusy         = "busy"          // 429 with Retry-After
+	KindGarbage      = "garbage"       // 200 that says JSON and is none, HTML every second time
+	KindHuge         = "huge"          // JSON that goes on for nine MiB
+	KindExpiredToken = "expired-token" // tokens given out are refused, new ones too while it lasts
+)
+
+// Kinds gives every kind of fault.
+func Kinds() []string {
+	return []string{KindDown, KindSlow, KindRefuse, KindBusy, KindGarbage, KindHuge, KindExpiredToken}
+}
+
+// Systems gives every system that a fault may concern.
+func Systems() []string { return []string{Residents, Protection, Tax, Address} }
+
+// longestFault is how long a fault with an end may last.
+const longestFault = 24 * time.Hour
+
+// Fault is what is wrong with a system.
+type Fault struct {
+	Kind  string    `json:"kind"`
+	Until time.Time `json:"until,omitzero"` // zero: until it is cleared
+}
+
+// checkFault tells whether there is such a fault.
+func checkFault(system, kind string, lasts time.Duration) error {
+	switch {
+	case !slices.Contains(Systems(), system):
+		return fmt.Errorf("set a fault: %w: no such system", ErrUnknown)
+	case !slices.Contains(Kinds(), kind):
+		return fmt.Errorf("set a fault: %w: no such kind", ErrUnknown)
+	case lasts < 0 || lasts > longestFault:
+		return fmt.Errorf("set a fault: %w: it lasts longer than nothing and at most a day", ErrUnknown)
+	default:
+		return nil
+	}
+}
+
+// begin sets a fault in place of the system's present one.
+func (s *state) begin(system string, f Fault) {
+	s.end(system)
+	s.Faults[system] = f
+}
+
+// end ends a system's fault. Tokens that were given out before expired-token ended stay
+// refused.
+func (s *state) end(system string) {
+	if s.Faults[system].Kind == KindExpiredToken {
+		s.Void[system] = s.Issued
+	}
+	delete(s.Faults, system)
+}
+
+// endExpired ends the faults whose time is over and tells whether there were any.
+func (s *state) endExpired(now time.Time) bool {
+	ended := false
+	for _, system := range slices.Sorted(maps.Keys(s.Faults)) {
+		if until := s.Faults[system].Until; !until.IsZero() && !until.After(now) {
+			s.end(system)
+			ended = true
+		}
+	}
+	return ended
+}
+
+// nextEnd gives the moment at which the next fault ends by itself; zero: none does.
+func (s *state) nextEnd() time.Time {
+	var next time.Time
+	for _, f := range s.Faults {
+		if !f.Until.IsZero() && (next.IsZero() || f.Until.Before(next)) {
+			next = f.Until
+		}
+	}
+	return next
+}
+
+// kindAt gives the fault that a resource has: its own system's, else its provider's.
+func (s *state) kindAt(provider, system string) string {
+	if f, faulty := s.Faults[system]; faulty {
+		return f.Kind
+	}
+	return s.Faults[provider].Kind
+}
+
+// accepts tells whether a system takes a token: none while expired-token lasts, and none
+// that was given out before it ended.
+func (s *state) accepts(g grant, systems ...string) bool {
+	for _, system := range systems {
+		if s.Faults[system].Kind == KindExpiredToken || g.Number <= s.Void[system] {
+			return false
+		}
+	}
+	return true
+}
