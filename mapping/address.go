@@ -10,8 +10,8 @@ import (
 
 // Messages about a search that cannot be asked.
 const (
-	codeKanaUnfit  = "KKH1131" // the kana of a search is empty or not kana
-	codeBirthUnfit = "KKH1132" // the birth date of a search is missing or no day
+	codeKanaUnfit  = "KKH1126" // the kana of a search is empty or not kana
+	codeBirthUnfit = "KKH1123" // the birth date of a search is missing or no day
 )
 
 // atenajoho is a record of the unified address system (団体内統合宛名): one person, resident

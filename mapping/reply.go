@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode"
@@ -41,18 +42,11 @@ func (t *text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return err
 	}
 	if token.Kind() != '"' {
-		return errNotString
+		return errors.New("the item is not a string") // decode says it in its own words
 	}
 	t.value, t.given = token.String(), true
 	return nil
 }
-
-// notString is the error of an item that is no string. decode replaces it.
-type notString string
-
-func (e notString) Error() string { return string(e) }
-
-const errNotString = notString("item is not a string")
 
 // item is one item of a record with its name, for checking.
 type item struct {
