@@ -39,6 +39,7 @@ const (
 	SearchRecord Verb = "search_record"
 	ExportRecord Verb = "export_record"
 	Probe        Verb = "probe"
+	Watch        Verb = "watch" // see how the gateway and its neighbours do
 )
 
 // may is the table of verbs and roles.
@@ -52,6 +53,8 @@ func may(role Role, verb Verb) bool {
 		return role == Auditor
 	case Probe:
 		return role == Operator || role == Integrator
+	case Watch:
+		return true // anybody to whom a role was granted
 	default:
 		return false
 	}
