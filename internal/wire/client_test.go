@@ -57,9 +57,9 @@ func TestEveryEndHasAMeaning(t *testing.T) {
 		{"429 with two seconds", always(429, ``, "Retry-After", "2"), nil, fault.Unavailable, "busy", "KKH2107", 2, 0, 2 * time.Second},
 		{"429 alone", always(429, ``), nil, fault.Unavailable, "busy", "KKH2107", 3, 0, 10 * time.Second},
 		{"401 twice", always(401, ``), nil, fault.Unavailable, "unauthorized", "KKH2108", 2, 0, 10 * time.Second},
-		{"403", always(403, ``), nil, fault.Denied, "refused_by_neighbour", "KKH2114", 1, 0, -1},
-		{"400", always(400, `{"errors":[{"code":"E0002","message":"x"}]}`), nil, fault.Rejected, "rejected", "KKH2115", 1, 0, -1},
-		{"404", always(404, ``), nil, fault.Rejected, "rejected", "KKH2115", 1, 0, -1},
+		{"403", always(403, ``), nil, fault.Denied, "refused_by_neighbour", "KKH2113", 1, 0, -1},
+		{"400", always(400, `{"errors":[{"code":"E0002","message":"x"}]}`), nil, fault.Rejected, "rejected", "KKH2114", 1, 0, -1},
+		{"404", always(404, ``), nil, fault.Rejected, "rejected", "KKH2114", 1, 0, -1},
 		{"204", always(204, ``), nil, fault.Unavailable, "unreadable", "KKH2111", 1, 0, 10 * time.Second},
 		{"redirection", always(307, ``, "Location", "http://127.0.0.1:2/"), nil, fault.Unavailable, "unreadable", "KKH2111", 1, 0, 10 * time.Second},
 		{"HTML", always(200, `<html>`, "Content-Type", "text/html"), nil, fault.Unavailable, "unreadable", "KKH2111", 1, 0, 10 * time.Second},
@@ -296,7 +296,7 @@ func TestErrorsTellNothing(t *testing.T) {
 	}
 }
 
-func TestExplainNumbersAReplyThatCannotBeRead(t *testing.T) {
+func TestExplainSaysWhoAndWhen(t *testing.T) {
 	client := testClient(t, testConfig(t), &neighbour{})
 	if client.Explain(resource, nil) != nil {
 		t.Error("nil became an error")
@@ -305,15 +305,14 @@ func TestExplainNumbersAReplyThatCannotBeRead(t *testing.T) {
 	if got := client.Explain(resource, plain); got != plain {
 		t.Errorf("a stranger's error became %v", got)
 	}
-	for reason, code := range map[string]string{"unreadable": "KKH2111", "unknown_code": "KKH2113"} {
-		err := client.Explain(resource, fault.New(fault.Unavailable, "table sex").WithReason(reason))
-		f := fails(t, err, reason)
-		if f.Code != code || f.Retry.IsZero() || !strings.Contains(err.Error(), "residents juminsetaishokai: table sex") {
-			t.Errorf("got %s %v %q", f.Code, f.Retry, err)
-		}
+	err := client.Explain(resource, fault.New(fault.Unavailable, "table sex").WithReason("unknown_code").WithCode("KKH2999"))
+	f := fails(t, err, "unknown_code")
+	if f.Kind != fault.Unavailable || fault.Code(err) != "KKH2999" || !about(f.Retry, time.Now().Add(10*time.Second)) ||
+		err.Error() != "KKH2999 residents juminsetaishokai: table sex" {
+		t.Errorf("got %s %v %q", f.Code, f.Retry, err)
 	}
 	missing := fault.New(fault.NotFound, "nobody")
-	if got := client.Explain(resource, missing); !fault.Is(got, fault.NotFound) {
+	if got := client.Explain(resource, missing); got != error(missing) {
 		t.Errorf("NotFound became %v", got)
 	}
 }

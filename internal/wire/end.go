@@ -24,8 +24,7 @@ const (
 	Refused      = "refused_by_neighbour" // the neighbour says that we may not (403)
 	NotAccepted  = "rejected"             // the neighbour finds our request wrong (400 and its like)
 	ServerError  = "server_error"         // the neighbour failed (5xx)
-	Unreadable   = "unreadable"           // something came that is no answer
-	UnknownCode  = "unknown_code"         // an answer came with a code that our tables do not know
+	Unreadable   = "unreadable"           // something came that is no answer; mapping says it too
 	TooLarge     = "too_large"            // the answer is over the limit
 )
 
@@ -74,12 +73,10 @@ func meaningOf(reason string) meaning {
 		return meaning{fault.Unavailable, "KKH2111", "the answer cannot be read", answers, false}
 	case TooLarge:
 		return meaning{fault.Unavailable, "KKH2112", "the answer is over the limit", answers, false}
-	case UnknownCode:
-		return meaning{fault.Unavailable, "KKH2113", "the answer holds an unknown code", answers, false}
 	case Refused:
-		return meaning{fault.Denied, "KKH2114", "the neighbour says that we may not", answers, false}
+		return meaning{fault.Denied, "KKH2113", "the neighbour says that we may not", answers, false}
 	case NotAccepted:
-		return meaning{fault.Rejected, "KKH2115", "the neighbour finds the request wrong", answers, false}
+		return meaning{fault.Rejected, "KKH2114", "the neighbour finds the request wrong", answers, false}
 	default:
 		return meaning{fault.Internal, "KKH9021", "an end without a meaning", answers, false}
 	}
@@ -180,20 +177,17 @@ func (c *Client) nextTry(e *end) time.Time {
 	return next
 }
 
-// Explain gives the error with which a reply could not be read (mapping's) the target, the
-// message number and the next time that wire's own faults bear. Any other error, and nil,
-// come back as they are.
+// Explain gives the error with which a reply could not be read (mapping's) the target and
+// the next time that wire's own faults bear; its number and reason stay. Any other error,
+// and nil, come back as they are.
 func (c *Client) Explain(resource string, err error) error {
 	f, ok := errors.AsType[*fault.Error](err)
-	if !ok || f.Kind != fault.Unavailable || f.Code != "" {
+	if !ok || f.Kind != fault.Unavailable || !f.Retry.IsZero() {
 		return err
 	}
-	m := meaningOf(f.Reason)
-	if m.kind != fault.Unavailable {
-		return err
-	}
-	return &fault.Error{Kind: fault.Unavailable, Code: m.code, Reason: f.Reason, Field: f.Field,
-		Retry: time.Now().Add(c.cfg.BreakerOpenFor), What: c.target + " " + lastOf(resource), Err: err}
+	told := f.WithRetry(time.Now().Add(c.cfg.BreakerOpenFor))
+	told.What = strings.TrimSuffix(c.target+" "+lastOf(resource)+": "+f.What, ": ")
+	return told
 }
 
 // lastOf gives the last part of a resource's name, by which people know it.
