@@ -42,15 +42,71 @@ func FindRequest(s ledger.Search, limit int) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "search: the birth date is missing or no day").
 			WithCode(codeBirthUnfit).WithField("/birth_date")
 	}
-	return request(struct {
-		ShimeiKana        string `json:"shimei_kana"`
-		SeinengappiKaishi string `json:"seinengappi_kaishi"`
-		SeinengappiShuryo string `json:"seinengappi_shuryo"`
-		Setaibango        string `json:"setaibango"`
-		Jusho             string `json:"jusho"`
-		Kojinbango        string `json:"kojinbango"`
-		Kensujogen        string `json:"kensujogen"`
-	}{ShimeiKana: kana, SeinengappiKaishi: from, SeinengappiShuryo: to, Kensujogen: strconv.Itoa(limit)}), nil
+	return request(atenakensaku{ShimeiKana: kana, SeinengappiKaishi: from, SeinengappiShuryo: to, Kensujogen: strconv.Itoa(limit)}), nil
+}
+
+// atenakensaku is a request to search the unified address system: by kana and birth date,
+// or by 世帯番号 alone.
+type atenakensaku struct {
+	ShimeiKana        string `json:"shimei_kana"`
+	SeinengappiKaishi string `json:"seinengappi_kaishi"`
+	SeinengappiShuryo string `json:"seinengappi_shuryo"`
+	Setaibango        string `json:"setaibango"`
+	Jusho             string `json:"jusho"`
+	Kojinbango        string `json:"kojinbango"`
+	Kensujogen        string `json:"kensujogen"`
+}
+
+// mostMembers is how many persons of one household are asked for.
+const mostMembers = 100
+
+// MembersRequest asks the unified address system (atenakensaku) for everybody of one
+// household.
+func MembersRequest(h ledger.HouseholdNumber) []byte {
+	return request(atenakensaku{Setaibango: string(h), Kensujogen: strconv.Itoa(mostMembers)})
+}
+
+// HouseholdNumber reads a reply of atenajohoshokai for the household of the one person
+// asked about; empty for somebody without one. NotFound: the system does not know p.
+func HouseholdNumber(body []byte, p ledger.AtenaNumber) (ledger.HouseholdNumber, error) {
+	records, err := decode(ledger.Address, body, (*atenajoho).items)
+	switch {
+	case err != nil:
+		return "", err
+	case len(records) == 0:
+		return "", fault.New(fault.NotFound, "the unified address system does not know the person")
+	case len(records) > 1 || ledger.AtenaNumber(records[0].Atenabango.value) != p:
+		return "", unreadable(ledger.Address, "it holds a person nobody asked about")
+	}
+	return ledger.HouseholdNumber(records[0].Setaibango.value), nil
+}
+
+// AddressAdults reads a reply of atenakensaku to MembersRequest, or of atenajohoshokai
+// about p alone, for what [Adults] reads at the registry.
+func AddressAdults(body []byte, t *Tables, p ledger.AtenaNumber, on time.Time) (adults []ledger.AtenaNumber, child bool, err error) {
+	records, err := decode(ledger.Address, body, (*atenajoho).items)
+	if err != nil {
+		return nil, false, err
+	}
+	own, persons := -1, seen{}
+	members := make([]*person, len(records))
+	for i := range records {
+		number, err := persons.add(ledger.Address, i, records[i].Atenabango.value)
+		if err != nil {
+			return nil, false, err
+		}
+		if number == p {
+			own = i
+		}
+		if records[i].Setaibango.value != records[0].Setaibango.value {
+			return nil, false, unreadable(ledger.Address, "record %d is of another household", i+1)
+		}
+		members[i] = &records[i].person
+	}
+	if own < 0 || len(records) == mostMembers {
+		return nil, false, unreadable(ledger.Address, "the household is not whole")
+	}
+	return householdOf{system: ledger.Address, tables: t, members: members}.adults(own, on)
 }
 
 // birthRange gives the first and the last day that a birth date can be. Without the year

@@ -90,10 +90,26 @@ func Adults(body []byte, t *Tables, p ledger.AtenaNumber, on time.Time) (adults 
 	if len(records) == 0 {
 		return nil, false, fault.New(fault.NotFound, "the resident registry does not know the person")
 	}
-	today := ledger.DateOf(on.In(jst()))
+	members := make([]*person, len(records))
 	for i := range records {
-		r := &records[i]
-		born, err := partialDate(ledger.Residents, i, r.Seinengappi.value, r.SeinengappiFushofuragu.value, r.SeinengappiFushohyoki.value)
+		members[i] = &records[i].person
+	}
+	return householdOf{system: ledger.Residents, tables: t, members: members}.adults(own, on)
+}
+
+// householdOf is a household as one system lists it.
+type householdOf struct {
+	system  ledger.System
+	tables  *Tables
+	members []*person
+}
+
+// adults tells whether member own is a child on that moment's day in Japan and, for a
+// child, who of the others is an adult and lives in the city.
+func (h householdOf) adults(own int, on time.Time) (adults []ledger.AtenaNumber, child bool, err error) {
+	today := ledger.DateOf(on.In(jst()))
+	for i, m := range h.members {
+		born, err := partialDate(h.system, i, m.Seinengappi.value, m.SeinengappiFushofuragu.value, m.SeinengappiFushohyoki.value)
 		if err != nil {
 			return nil, false, err
 		}
@@ -102,12 +118,12 @@ func Adults(body []byte, t *Tables, p ledger.AtenaNumber, on time.Time) (adults 
 			child = young
 			continue
 		}
-		status, err := t.text(ledger.Residents, tableResidency, r.JuminjotaiKodo.value)
+		status, err := h.tables.text(h.system, tableResidency, m.JuminjotaiKodo.value)
 		if err != nil {
 			return nil, false, err
 		}
 		if !young && status == resident {
-			adults = append(adults, ledger.AtenaNumber(r.Atenabango.value))
+			adults = append(adults, ledger.AtenaNumber(m.Atenabango.value))
 		}
 	}
 	if !child {

@@ -1,14 +1,12 @@
 // Package address asks the unified address system (団体内統合宛名), which knows every
 // person the city has a number for, residents or not: who fits a name and a birth date,
-// and the address data of one person.
-//
-// It cannot say who lives in a household: its search wants a name and a birth date beside
-// the number of the household. So the tax source has no second place to ask when the
-// registry is away.
+// the address data of one person, and who belongs to a household, for when the registry
+// cannot be asked.
 package address
 
 import (
 	"context"
+	"time"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
@@ -73,6 +71,30 @@ func (c *Client) Find(ctx context.Context, s ledger.Search, limit int) ([]ledger
 			WithCode("KKH1121").WithReason("too_many")
 	}
 	return candidates, nil
+}
+
+// Adults gives the adults of a person's household and whether the person is a child on
+// that day, as the registry's adapter does: two calls, one for the number of the household
+// and one for its members. NotFound: the system does not know the person. Calling twice is
+// safe.
+func (c *Client) Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) (adults []ledger.AtenaNumber, child bool, err error) {
+	resource := data
+	body, err := c.wire.Read(ctx, resource, mapping.AddressRequest([]ledger.AtenaNumber{person}))
+	if err != nil {
+		return nil, false, err
+	}
+	household, err := mapping.HouseholdNumber(body, person)
+	if err != nil {
+		return nil, false, c.wire.Explain(resource, err)
+	}
+	if household != "" {
+		resource = search
+		if body, err = c.wire.Read(ctx, resource, mapping.MembersRequest(household)); err != nil {
+			return nil, false, err
+		}
+	}
+	adults, child, err = mapping.AddressAdults(body, c.tables, person, on)
+	return adults, child, c.wire.Explain(resource, err)
 }
 
 // Breakers tells where the breaker stands.

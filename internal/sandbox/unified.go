@@ -77,10 +77,11 @@ func upTo100() rule {
 	}, "1から100までの半角数字"}
 }
 
-// searchRelations demands what a search without a 個人番号 needs: the kana and both ends
-// of the birth date, in order.
+// searchRelations demands what a search without a 個人番号 or a 世帯番号 needs: the kana and
+// both ends of the birth date, in order.
 func searchRelations(v values) []wrong {
 	kana, from, to := v.one("shimei_kana"), v.one("seinengappi_kaishi"), v.one("seinengappi_shuryo")
+	byNumber := v.one("kojinbango") != "" || v.one("setaibango") != ""
 	var problems []wrong
 	switch {
 	case from != "" && to == "":
@@ -89,11 +90,11 @@ func searchRelations(v values) []wrong {
 		problems = append(problems, wrong{codeCorrelation, "【生年月日（終了）】が設定されている場合、【生年月日（開始）】は設定必須です。"})
 	case from > to:
 		problems = append(problems, wrong{codeCorrelation, "【生年月日（終了）】は【生年月日（開始）】以後の日付で設定してください。"})
-	case from == "" && v.one("kojinbango") == "":
+	case from == "" && (!byNumber || kana != ""):
 		problems = append(problems,
 			wrong{codeRequired, "【生年月日（開始）】が設定されていません。"}, wrong{codeRequired, "【生年月日（終了）】が設定されていません。"})
 	}
-	if kana == "" && v.one("kojinbango") == "" {
+	if kana == "" && (!byNumber || from != "" && v.one("kojinbango") == "") {
 		problems = append(problems, wrong{codeRequired, "【氏名カナ】が設定されていません。"})
 	}
 	return problems
@@ -128,7 +129,10 @@ func candidates(t *town, v values) []*person {
 		first, last = firstDay, lastDay
 	}
 	number := v.one("kojinbango")
-	if number == "" {
+	switch {
+	case number == "" && kana == "":
+		return t.households[v.one("setaibango")]
+	case number == "":
 		return t.search(kana, first, last)
 	}
 	p, known := t.byIndividual[number]
