@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -36,8 +37,9 @@ type City struct {
 	opt      Options
 	identity identity
 	keeper   *keeper
-	town     *town
+	town     func() *town // made at the first use
 	key      *ecdsa.PrivateKey
+	today    time.Time // base date
 }
 
 // Open opens the city in a folder, founding it where there is none: its base date is then
@@ -98,7 +100,8 @@ func load(dir string, opt Options) (*City, error) {
 	if !ok || signing.Curve != elliptic.P256() {
 		return nil, errors.New("the issuer's key is not of the curve P-256")
 	}
-	c.keeper, c.key, c.town = k, signing, found(c.identity.Seed, today)
+	c.keeper, c.key, c.today = k, signing, today
+	c.town = sync.OnceValue(func() *town { return found(c.identity.Seed, today) })
 	return c, nil
 }
 
@@ -142,10 +145,10 @@ func secret(n int) string {
 }
 
 // Today gives the base date of the city: midnight in Japan of the day on which it was founded.
-func (c *City) Today() time.Time { return c.town.today }
+func (c *City) Today() time.Time { return c.today }
 
 // People gives the personas as they are now.
-func (c *City) People() []Persona { return c.town.personas(c.opt.Now()) }
+func (c *City) People() []Persona { return c.town().personas(c.opt.Now()) }
 
 // People gives the personas of the city in a folder; [ErrNoCity] where there is none.
 func People(dir string) ([]Persona, error) {

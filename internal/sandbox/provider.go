@@ -105,7 +105,7 @@ func (p *provider) answer(w http.ResponseWriter, r *http.Request, res resource, 
 	writeJSON(w, http.StatusOK, answer{
 		Metadata: about{Title: res.title, Detail: "正常に終了しました。"},
 		Links:    links{Self: link{Href: self}},
-		Result:   res.answer(p.city.town, v, momentOf(p.city.opt.Now())),
+		Result:   res.answer(p.city.town(), v, momentOf(p.city.opt.Now())),
 	})
 }
 

@@ -61,6 +61,7 @@ func (r *Running) open(ctx context.Context) error {
 	if err := c.keeper.change(func(s *state) bool { return s.endExpired(c.opt.Now()) }); err != nil {
 		return err
 	}
+	c.town() // so that the first who asks does not wait for it
 	issuer, err := c.issuer()
 	if err != nil {
 		return err
