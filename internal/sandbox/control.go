@@ -69,7 +69,7 @@ func (r *Running) Status() Status {
 		faults = append(faults, SystemFault{system, s.Faults[system]})
 	}
 	return Status{
-		City: CityName, Municipality: Municipality, Today: r.city.identity.Today, ID: r.city.identity.ID,
+		City: MunicipalityName, Municipality: MunicipalityCode, Today: r.city.identity.Today, ID: r.city.identity.ID,
 		PID: os.Getpid(), Faults: faults, Addresses: r.city.Addresses(),
 	}
 }

@@ -43,7 +43,7 @@ func (f *founder) personas() {
 // enrolFamily enrols one family and gives its members numbers, telephones and histories.
 func (f *founder) enrolFamily(w family) {
 	q := f.quarters[w.quarter]
-	home := place{Postal: q.postal, Text: PrefectureName + CityName + q.name + w.lot, Extra: w.extra}
+	home := place{Postal: q.postal, Text: PrefectureName + MunicipalityName + q.name + w.lot, Extra: w.extra}
 	f.lots[home.Text] = true
 	number := f.newHousehold()
 	for i, m := range w.members {

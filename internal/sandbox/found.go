@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Municipality is the city's 全国地方公共団体コード. No prefecture has the number 99.
-const Municipality = "999997"
+// MunicipalityCode is the city's 全国地方公共団体コード. No prefecture has the number 99.
+const MunicipalityCode = "999997"
 
-// CityName and PrefectureName are where the city is.
+// MunicipalityName and PrefectureName are where the city is.
 const (
-	CityName       = "架空市"
-	PrefectureName = "架空県"
+	MunicipalityName = "架空市"
+	PrefectureName   = "架空県"
 )
 
 // CrowdKana and CrowdBirth find the twenty-four people who share them: more than a search
@@ -105,7 +105,7 @@ func (f *founder) newHousehold() string {
 func (f *founder) lot() place {
 	for {
 		q := f.quarters[f.rng.IntN(len(f.quarters))]
-		text := fmt.Sprintf("%s%s%s%s丁目%d番%d号", PrefectureName, CityName, q.name,
+		text := fmt.Sprintf("%s%s%s%s丁目%d番%d号", PrefectureName, MunicipalityName, q.name,
 			f.chome[f.rng.IntN(len(f.chome))], 1+f.rng.IntN(60), 1+f.rng.IntN(30))
 		if !f.lots[text] {
 			f.lots[text] = true

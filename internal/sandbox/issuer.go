@@ -10,7 +10,7 @@ import (
 // The paths of the issuer.
 const (
 	discoveryPath = "/.well-known/openid-configuration"
-	jwksPath      = "/jwks.json"
+	jwksPath      = "/jwks"
 )
 
 // metadata is what the issuer says of itself.

@@ -91,18 +91,18 @@ func TestTokenOfEveryRole(t *testing.T) {
 			t.Fatalf("%s: %v", m.Role, err)
 		}
 		got := part(t, token, 1)
-		if m.Number == "" {
+		if m.Staff == "" {
 			if got["client_id"] != "case-system" || got["staff_number"] != nil || got["acr"] != nil {
 				t.Errorf("%s: %v", m.Role, got)
 			}
 			continue
 		}
-		if got["staff_number"] != m.Number {
+		if got["staff_number"] != m.Staff {
 			t.Errorf("%s: %v", m.Role, got)
 		}
-		byNumber, err := sandbox.Token(dir, sandbox.TokenRequest{Staff: m.Number})
+		byNumber, err := sandbox.Token(dir, sandbox.TokenRequest{Staff: m.Staff})
 		if err != nil || part(t, byNumber, 1)["sub"] != got["sub"] {
-			t.Errorf("%s: by number: %v", m.Number, err)
+			t.Errorf("%s: by number: %v", m.Staff, err)
 		}
 	}
 	for _, r := range []sandbox.TokenRequest{{Role: "mayor"}, {Staff: "9999"}, {Role: sandbox.RoleAuditor, Staff: "1001"}} {

@@ -7,10 +7,10 @@ import (
 
 // StaffMember is somebody of the city's staff to whom the issuer gives tokens.
 type StaffMember struct {
-	Number     string // 職員番号; empty for a system, which signs in as a client
+	Staff      string // 職員番号; empty for a system, which signs in as a client
 	Role       string // whom the configuration grants which rights is told by this word
 	Department string // 所属
-	ClientID   string // for a system alone
+	Client     string // for a system alone
 }
 
 // The roles. The case system is no person: it opens and closes cases.
@@ -31,14 +31,14 @@ const department = "子育て支援課"
 // Staff gives everybody to whom the issuer gives tokens, one of each role.
 func Staff() []StaffMember {
 	return []StaffMember{
-		{Number: "1001", Role: RoleCaseWorker, Department: department},
-		{Number: "2001", Role: RoleOperator, Department: department},
-		{Number: "3001", Role: RoleAuditor, Department: department},
-		{Number: "4001", Role: RoleIntegrator, Department: department},
-		{Number: "5001", Role: RoleContractor, Department: department},
-		{Number: "6001", Role: RoleDisclosure, Department: department},
-		{Number: "7001", Role: RoleApprover, Department: department},
-		{Role: RoleCaseSystem, ClientID: RoleCaseSystem},
+		{Staff: "1001", Role: RoleCaseWorker, Department: department},
+		{Staff: "2001", Role: RoleOperator, Department: department},
+		{Staff: "3001", Role: RoleAuditor, Department: department},
+		{Staff: "4001", Role: RoleIntegrator, Department: department},
+		{Staff: "5001", Role: RoleContractor, Department: department},
+		{Staff: "6001", Role: RoleDisclosure, Department: department},
+		{Staff: "7001", Role: RoleApprover, Department: department},
+		{Role: RoleCaseSystem, Client: RoleCaseSystem},
 	}
 }
 
@@ -50,7 +50,7 @@ func (r TokenRequest) member() (StaffMember, error) {
 	}
 	all := Staff()
 	i := slices.IndexFunc(all, func(m StaffMember) bool {
-		return (r.Role == "" || m.Role == r.Role) && (r.Staff == "" || m.Number == r.Staff)
+		return (r.Role == "" || m.Role == r.Role) && (r.Staff == "" || m.Staff == r.Staff)
 	})
 	if i < 0 {
 		return StaffMember{}, fmt.Errorf("give a token: %w: no member of staff has this role or number", ErrUnknown)

@@ -28,7 +28,7 @@ type CaseClaim struct {
 const tokenLife = time.Hour
 
 // Audience is the audience of staff tokens of the city.
-const Audience = "kakehashi:" + Municipality
+const Audience = "kakehashi:" + MunicipalityCode
 
 // Authentication is how a member of staff was authenticated (acr): by card and vein.
 const Authentication = "card+vein"
@@ -55,12 +55,12 @@ func (c *City) Token(r TokenRequest) (string, error) {
 	now := c.opt.Now().Truncate(time.Second)
 	b := jwt.NewBuilder().Issuer(c.url(issuerServer)).Audience([]string{Audience}).
 		JwtID(secret(22)).IssuedAt(now).Expiration(now.Add(tokenLife))
-	if m.Number == "" {
-		b = b.Subject(m.ClientID).Claim("client_id", m.ClientID)
+	if m.Staff == "" {
+		b = b.Subject(m.Client).Claim("client_id", m.Client)
 	} else {
-		b = b.Subject("staff-"+m.Number).Claim("client_id", staffClient).
+		b = b.Subject("staff-"+m.Staff).Claim("client_id", staffClient).
 			Claim("auth_time", now.Unix()).Claim("acr", Authentication).
-			Claim("staff_number", m.Number).Claim("department", m.Department).Claim("terminal", "T-"+m.Number)
+			Claim("staff_number", m.Staff).Claim("department", m.Department).Claim("terminal", "T-"+m.Staff)
 	}
 	if r.Case != nil {
 		b = b.Claim("case", r.Case)

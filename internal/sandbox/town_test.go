@@ -75,7 +75,7 @@ func TestCheckDigits(t *testing.T) {
 		t.Errorf("individual number 98320567321: got %s, want %s", got, want)
 	}
 	for body, want := range map[string]string{
-		"11212": "7", "13101": "6", "11207": "1", "11202": "0", Municipality[:5]: Municipality[5:],
+		"11212": "7", "13101": "6", "11207": "1", "11202": "0", MunicipalityCode[:5]: MunicipalityCode[5:],
 	} {
 		if got := string(municipalityCheck(body)); got != want {
 			t.Errorf("municipality %s: got %s, want %s", body, got, want)
