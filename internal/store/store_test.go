@@ -81,6 +81,19 @@ func TestCommitAndRollback(t *testing.T) {
 	}
 }
 
+func TestFailTakesBackWhatReturnsNil(t *testing.T) {
+	db := storetest.Open(t)
+	no := fault.New(fault.Unavailable, "not whole")
+	err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, newCase, "A", "", "", "")
+		tx.Fail(no)
+		return err
+	})
+	if !errors.Is(err, no) || countCases(t, db) != 0 {
+		t.Errorf("got %v and %d cases, want the failure and none", err, countCases(t, db))
+	}
+}
+
 func TestNestedTransactionIsRefusedAndDoesNotWait(t *testing.T) {
 	db := storetest.Open(t)
 	err := store.WithTx(t.Context(), db, func(ctx context.Context, _ *store.Tx) error {

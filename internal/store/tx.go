@@ -158,6 +158,14 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 // Unsure. It is told before the next transaction begins, and must not wait.
 func (tx *Tx) Done(f func(committed bool)) { tx.done = append(tx.done, f) }
 
+// Fail makes sure that the transaction is taken back, even where the function returns nil
+// all the same: for work that must be done whole or not at all.
+func (tx *Tx) Fail(err error) {
+	if tx.failed == nil {
+		tx.failed = err
+	}
+}
+
 // Read runs f on a snapshot: all its queries see the database as it was at the first.
 // It waits for one of the readers as long as ctx lives, never for the writer.
 func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err error) {

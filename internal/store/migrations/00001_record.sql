@@ -33,6 +33,7 @@ CREATE TABLE audit_leaf (
   lookup   TEXT    NOT NULL,    -- audit_entry.lookup, so that it is found
   hash     BLOB    NOT NULL     -- RFC 6962
 );
+CREATE INDEX audit_leaf_entry ON audit_leaf (entry);
 CREATE INDEX audit_leaf_lookup ON audit_leaf (lookup) WHERE lookup <> '';
 
 -- Whom a sealed entry concerns: audit_entry.subjects, a row for each person.

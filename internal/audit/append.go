@@ -1,0 +1,197 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+// timeForm is how times stand in the record: RFC 3339, UTC, always nine digits, so that
+// text sorts as time does.
+const timeForm = "2006-01-02T15:04:05.000000000Z"
+
+// unwritable says that the record could not be written, and what in the way stood.
+func unwritable(err error) error {
+	return &fault.Error{Kind: fault.Unavailable, Code: "KKH3101", Reason: "record_unwritable", What: "write the record", Err: err}
+}
+
+// IsUnwritable tells whether err means that the record could not be written or does not
+// hold together, so that nothing may be looked up.
+func IsUnwritable(err error) bool {
+	for err != nil {
+		e, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			return false
+		}
+		if e.Code == "KKH3101" || e.Code == "KKH3102" {
+			return true
+		}
+		err = e.Err
+	}
+	return false
+}
+
+// Intend records that somebody is about to look something up. When it returns nil the
+// intent is on the disk and the lookup may go on; with every error nothing may be asked.
+// IsUnwritable tells where the record itself is the reason. Whoever hangs up while they
+// wait gets an error too: if the intent was kept all the same, the record will say that
+// the answer was withheld.
+func (l *Log) Intend(ctx context.Context, e Entry) error {
+	e.Kind = Intent
+	return l.write(ctx, e)
+}
+
+// Conclude records how a lookup ended. When it returns nil the outcome is on the disk and
+// the answer may be given; with every error the answer must be withheld, and the record
+// will say that it was. A caller who hangs up does not end it.
+func (l *Log) Conclude(ctx context.Context, e Entry) error {
+	e.Kind = Outcome
+	err := l.write(context.WithoutCancel(ctx), e)
+	if err != nil && e.Lookup != "" {
+		l.owe(withheld(e, "outcome_not_kept"))
+	}
+	return err
+}
+
+// Record records anything else, by itself. When it returns nil the entry is on the disk.
+// A caller who hangs up does not end it.
+func (l *Log) Record(ctx context.Context, e Entry) error {
+	return l.write(context.WithoutCancel(ctx), e)
+}
+
+// Append records an entry in the transaction that it concerns: both are committed, or
+// neither. After an error the transaction cannot be committed any more.
+func (l *Log) Append(ctx context.Context, tx *store.Tx, e Entry) error {
+	r, err := l.encode(e)
+	if err == nil {
+		err = l.place(ctx, tx, []*row{r})
+	}
+	if err != nil {
+		err = unwritable(err)
+		tx.Fail(err)
+		return err
+	}
+	tx.Done(func(committed bool) {
+		if committed {
+			l.wakeSealer()
+		}
+	})
+	return nil
+}
+
+// withheld is the entry that explains an intent without an answer.
+func withheld(e Entry, reason string) Entry {
+	return Entry{
+		Kind: Withheld, Lookup: e.Lookup, Act: e.Act, Actor: e.Actor, Case: e.Case,
+		Procedure: e.Procedure, Reason: reason,
+	}
+}
+
+func (l *Log) encode(e Entry) (*row, error) {
+	salt := make([]byte, saltSize)
+	if _, err := rand.Read(salt); err != nil {
+		return nil, fmt.Errorf("salt an entry: %w", err)
+	}
+	return encode(e, l.now().UTC().Format(timeForm), salt)
+}
+
+// write hands an entry to the committer and waits until it is on the disk.
+func (l *Log) write(ctx context.Context, e Entry) error {
+	if store.InTx(ctx) {
+		return fault.New(fault.Internal, "an entry was to be committed inside a transaction, where it would wait for ever").
+			WithReason("nested")
+	}
+	r, err := l.encode(e)
+	if err != nil {
+		return err
+	}
+	w := &waiter{row: r, entry: e, ended: make(chan error, 1)}
+	if err := l.intake.add(w); err != nil {
+		return unwritable(err)
+	}
+	patience, cancel := context.WithTimeout(ctx, l.cfg.WriteTimeout)
+	defer cancel()
+	select {
+	case err := <-w.ended:
+		return err
+	case <-patience.Done():
+	}
+	if !w.state.CompareAndSwap(waiting, abandoned) {
+		return <-w.ended
+	}
+	if err := ctx.Err(); err != nil {
+		return &fault.Error{Kind: fault.Unavailable, Reason: "cancelled", What: "the caller hung up before the record was written", Err: err}
+	}
+	return unwritable(fault.New(fault.Unavailable, "the database took too long").WithReason("timeout"))
+}
+
+// place gives rows their place in the record, inside tx, and sees to it that intents left
+// standing by a commit whose reply was lost are explained.
+func (l *Log) place(ctx context.Context, tx *store.Tx, rows []*row) error {
+	strays, err := l.seq.place(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
+	tx.Done(func(committed bool) {
+		if !committed {
+			return
+		}
+		for _, r := range strays {
+			if Kind(r.kind) == Intent {
+				l.owe(Entry{Kind: Withheld, Lookup: r.lookup, Case: r.caseID, Actor: Actor{Staff: r.staff}, Reason: "intent_not_confirmed"})
+			}
+		}
+	})
+	return nil
+}
+
+// Digest gives the keyed digest of what stood in one field of a search.
+func (l *Log) Digest(field, value string) string { return l.keys.digest(field, value) }
+
+// Stats say how the record stands.
+type Stats struct {
+	Entries        int64         // committed, by their highest number
+	Sealed         int64         // of these, sealed
+	OldestUnsealed time.Duration // how long the oldest unsealed entry has waited; 0: none waits
+	Unfit          int64         // entries that the sealer refused: their keyed hash does not fit
+	Writable       bool          // whether the last attempt to write succeeded
+}
+
+// Stats gives how the record stands now.
+func (l *Log) Stats(ctx context.Context) (Stats, error) {
+	s := Stats{Writable: l.writable.Load(), Sealed: l.sealed.Load(), Unfit: l.unfit.Load()}
+	var oldest string
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		var err error
+		if s.Entries, err = lastID(ctx, tx); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, "SELECT e.at FROM audit_queue q JOIN audit_entry e ON e.id = q.entry ORDER BY q.entry LIMIT 1").Scan(&oldest)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return Stats{}, fmt.Errorf("read how the record stands: %w", err)
+	}
+	if at, err := time.Parse(timeForm, oldest); err == nil {
+		s.OldestUnsealed = max(l.now().Sub(at), 0)
+	}
+	return s, nil
+}
+
+// tell writes one line for the operators. What it says is in the catalogue, by number.
+func tell(ctx context.Context, level slog.Level, code string, err error) {
+	attrs := []slog.Attr{slog.String("code", code)}
+	if err != nil {
+		attrs = append(attrs, slog.String("cause", fault.Find(err).Reason), slog.String("state", fault.KindOf(err).String()))
+	}
+	slog.LogAttrs(ctx, level, "record", attrs...)
+}

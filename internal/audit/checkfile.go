@@ -1,0 +1,118 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kakehashi/internal/fault"
+)
+
+// checkFile is the file outside the database to which every checkpoint is appended: the
+// signed notes as they are, an empty line after each.
+type checkFile struct {
+	path  string
+	level int64 // the size of the tree up to which the database's checkpoints stand in it
+}
+
+func fileFault(what string, err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathErr.Err
+	}
+	return fault.New(fault.Unavailable, "%s the file of checkpoints: %w", what, err).WithCode("KKH3108")
+}
+
+// ready makes an empty file where there is none, so that one that is missing later was
+// taken away, and cuts off a note that a crash left in part.
+func (f *checkFile) ready() error {
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fileFault("open", err)
+	}
+	whole, err := walkNotes(file, func(string) error { return nil })
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if err := errors.Join(file.Truncate(whole), file.Sync(), file.Close()); err != nil {
+		return fileFault("ready", err)
+	}
+	return syncFolder(filepath.Dir(f.path))
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fileFault("sync the folder of", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fileFault("sync the folder of", err)
+	}
+	return nil
+}
+
+// add appends notes and brings them to the disk.
+func (f *checkFile) add(notes []checkpoint) error {
+	if len(notes) == 0 {
+		return nil
+	}
+	var text bytes.Buffer
+	for _, c := range notes {
+		text.WriteString(c.note)
+		text.WriteByte('\n')
+	}
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fileFault("open", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(fileFault("read", err), file.Close())
+	}
+	if _, err := file.Write(text.Bytes()); err != nil {
+		// A note that stands there in part would hide those after it.
+		return errors.Join(fileFault("write", err), file.Truncate(info.Size()), file.Close())
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return fileFault("write", err)
+	}
+	f.level = notes[len(notes)-1].size
+	return nil
+}
+
+// walkNotes gives the notes one by one, as they stand, and tells how many bytes the whole
+// ones take. What a crash left in part at the end is passed over.
+func walkNotes(r io.Reader, each func(note string) error) (whole int64, err error) {
+	in := bufio.NewReader(r)
+	var note bytes.Buffer
+	blank := 0 // empty lines: the first ends the text, the second the note
+	for {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return whole, nil
+		}
+		if err != nil {
+			return whole, fmt.Errorf("read the checkpoints: %w", err)
+		}
+		if len(line) == 1 {
+			blank++
+		}
+		if blank < 2 {
+			note.Write(line)
+			if note.Len() > 64<<10 {
+				return whole, fault.New(fault.Invalid, "the file of checkpoints holds something else")
+			}
+			continue
+		}
+		whole += int64(note.Len()) + 1
+		if err := each(note.String()); err != nil {
+			return whole, err
+		}
+		note.Reset()
+		blank = 0
+	}
+}

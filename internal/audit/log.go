@@ -1,0 +1,90 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kakehashi/internal/store"
+)
+
+// Log is one writer of the record: one run of one gateway. It is safe for concurrent use.
+type Log struct {
+	db       *store.DB
+	cfg      Config
+	keys     Keys
+	now      func() time.Time
+	seq      sequence
+	intake   *intake
+	tokens   tokenCount
+	sealer   sealer
+	sealWake chan struct{}
+	sealed   atomic.Int64
+	unfit    atomic.Int64
+	writable atomic.Bool
+}
+
+// Open begins a new writer: it brings the database and the file of checkpoints into step,
+// settles what earlier writers left open, and proves that the record can be written by
+// writing that it does. It starts nothing; Run does.
+//
+// It is IsUnwritable where the record cannot be written, or where its end does not hold
+// together (then Verify says what is wrong).
+func Open(ctx context.Context, db *store.DB, cfg Config, keys Keys) (*Log, error) {
+	return open(ctx, db, cfg, keys, time.Now)
+}
+
+func open(ctx context.Context, db *store.DB, cfg Config, keys Keys, now func() time.Time) (*Log, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	l := &Log{
+		db: db, cfg: cfg.withDefaults(), keys: keys, now: now,
+		seq:      sequence{writer: writerName(now()), hash: newHasher(keys.mac)},
+		intake:   newIntake(),
+		sealWake: make(chan struct{}, 1),
+	}
+	l.sealer = sealer{hash: newHasher(keys.mac), file: checkFile{path: cfg.CheckpointsFile}}
+	lost, err := l.catchUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.begin(ctx, lost); err != nil {
+		return nil, err
+	}
+	if err := l.sealer.file.ready(); err != nil {
+		return nil, unwritable(err)
+	}
+	if err := l.levelFile(ctx); err != nil {
+		return nil, unwritable(err)
+	}
+	l.writable.Store(true)
+	l.wakeSealer()
+	return l, nil
+}
+
+// writerName makes a name that no other writer bears, short enough to be read out: when
+// it began, in UTC, and four letters.
+func writerName(now time.Time) string {
+	return now.UTC().Format("060102T150405") + "-" + rand.Text()[:4]
+}
+
+// Run writes and seals until ctx ends, and then what is left. It returns when everything
+// that was handed in is on the disk or was refused.
+func (l *Log) Run(ctx context.Context) error {
+	var both sync.WaitGroup
+	done := make(chan struct{})
+	both.Go(func() { l.sealLoop(ctx, done) })
+	both.Go(func() {
+		defer close(done)
+		l.commitLoop(ctx)
+	})
+	both.Wait()
+	if l.sealer.broken {
+		return fmt.Errorf("stop: what is committed could not be sealed; it will be at the next start")
+	}
+	return nil
+}

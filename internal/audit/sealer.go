@@ -1,0 +1,215 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+// sealChunk is how many entries one transaction of the sealer takes, so that it holds the
+// writer for a few tens of milliseconds at the most.
+const sealChunk = 1000
+
+// sealer gives committed entries their place in the tree. One goroutine uses it.
+type sealer struct {
+	tree   *tree
+	from   int64 // entries up to this id are sealed, or were refused
+	file   checkFile
+	hash   *hasher
+	broken bool // the last attempt failed, and operators know
+}
+
+func (l *Log) wakeSealer() { signal(l.sealWake) }
+
+// sealLoop seals what is committed until done is closed, and then what is left.
+func (l *Log) sealLoop(ctx context.Context, done <-chan struct{}) {
+	pace := time.NewTicker(l.cfg.SealEvery)
+	defer pace.Stop()
+	for {
+		select {
+		case <-done:
+			l.sealAll(ctx)
+			return
+		case <-l.sealWake:
+		}
+		select { // entries that follow one another share a checkpoint
+		case <-done:
+		case <-pace.C:
+		}
+		l.sealAll(ctx)
+	}
+}
+
+func (l *Log) sealAll(ctx context.Context) {
+	for {
+		n, err := l.seal(ctx)
+		if err != nil {
+			if !l.sealer.broken {
+				tell(ctx, slog.LevelError, "KKH3105", err)
+			}
+			l.sealer.broken = true
+			l.wakeSealer() // again, at the pace
+			return
+		}
+		l.sealer.broken = false
+		if n < sealChunk {
+			return
+		}
+	}
+}
+
+// seal seals one chunk and gives how many entries it looked at.
+func (l *Log) seal(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.WriteTimeout)
+	defer cancel()
+	s := &l.sealer
+	chunk, err := l.queued(ctx, sealChunk)
+	if err != nil {
+		return 0, err
+	}
+	if len(chunk) == 0 {
+		return 0, l.levelFile(ctx)
+	}
+	b, err := s.build(chunk)
+	if err != nil {
+		return 0, err
+	}
+	if b.unfit > 0 {
+		l.unfit.Add(b.unfit)
+		tell(ctx, slog.LevelError, "KKH3104", fault.New(fault.Internal, "keyed hash").WithReason("edited"))
+	}
+	if len(b.leaves) > 0 {
+		head, err := sign(l.keys.signer, b.tree, l.now())
+		if err != nil {
+			return 0, err
+		}
+		if err := l.keep(ctx, b, head); err != nil {
+			return 0, err
+		}
+	}
+	s.from = chunk[len(chunk)-1].id
+	return len(chunk), l.levelFile(ctx)
+}
+
+// queued reads entries that wait to be sealed, in the order of their commitment.
+func (l *Log) queued(ctx context.Context, most int) ([]*row, error) {
+	var chunk []*row
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		return entries(ctx, tx, func(r *row) error {
+			chunk = append(chunk, r)
+			return nil
+		}, selectQueued, l.sealer.from, most)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is to be sealed: %w", err)
+	}
+	return chunk, nil
+}
+
+// built is what sealing some entries adds to the record.
+type built struct {
+	tree     *tree
+	leaves   [][]any
+	subjects [][]any
+	queued   [][]any
+	unfit    int64 // entries left in the queue: they are not what was committed
+}
+
+// build computes what sealing the entries adds, and changes nothing.
+func (s *sealer) build(chunk []*row) (*built, error) {
+	grown, err := s.tree.clone()
+	if err != nil {
+		return nil, fmt.Errorf("grow the tree: %w", err)
+	}
+	b := &built{tree: grown}
+	for _, r := range chunk {
+		content := s.hash.content(r)
+		if !s.hash.fits(r, content) {
+			b.unfit++
+			continue
+		}
+		leaf := s.hash.leaf(r, content)
+		b.leaves = append(b.leaves, []any{grown.size(), r.id, r.lookup, leaf[:]})
+		if err := grown.add(leaf); err != nil {
+			return nil, fmt.Errorf("grow the tree: %w", err)
+		}
+		subjects, err := splitSubjects(r.subjects)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range subjects {
+			b.subjects = append(b.subjects, []any{r.id, p.Atena, p.Role})
+		}
+		b.queued = append(b.queued, []any{r.id})
+	}
+	return b, nil
+}
+
+// keep commits what was built, with the checkpoint of its tree.
+func (l *Log) keep(ctx context.Context, b *built, head checkpoint) error {
+	err := store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		for _, part := range []struct {
+			query string
+			rows  [][]any
+		}{{insertLeaf, b.leaves}, {insertSubject, b.subjects}, {deleteQueued, b.queued}} {
+			if err := tx.Bulk(ctx, part.query, part.rows); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, insertNote, head.size, b.tree.hashes(), head.note)
+		return err
+	})
+	if fault.Is(err, fault.Unsure) {
+		return l.reloadTree(ctx, err)
+	}
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	l.sealer.tree = b.tree
+	l.sealed.Store(b.tree.size())
+	return nil
+}
+
+// reloadTree takes the tree from the database after a commit whose reply was lost.
+func (l *Log) reloadTree(ctx context.Context, cause error) error {
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		stands, err := loadTree(ctx, tx, l.keys)
+		if err != nil {
+			return err
+		}
+		l.sealer.tree = stands
+		l.sealed.Store(stands.size())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the tree after a commit without a reply: %w", err)
+	}
+	return fmt.Errorf("seal: %w", cause)
+}
+
+// levelFile brings the file of checkpoints up to the database.
+func (l *Log) levelFile(ctx context.Context) error {
+	s := &l.sealer
+	if s.file.level == s.tree.size() {
+		return nil
+	}
+	var behind []checkpoint
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		return queryRows(ctx, tx, func(rows *store.Rows) error {
+			var c checkpoint
+			if err := rows.Scan(&c.size, &c.note); err != nil {
+				return err
+			}
+			behind = append(behind, c)
+			return nil
+		}, "SELECT size, note FROM audit_checkpoint WHERE size > $1 ORDER BY size", s.file.level)
+	})
+	if err != nil {
+		return fmt.Errorf("read the checkpoints: %w", err)
+	}
+	return s.file.add(behind)
+}

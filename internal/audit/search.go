@@ -1,0 +1,207 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+// Filter says which entries are wanted; what is empty does not matter.
+type Filter struct {
+	From, To    time.Time // To itself is not wanted
+	Lookup      string    // 照会番号
+	Staff       string    // 職員番号
+	Person      string    // 宛名番号
+	Case        string    // 案件番号
+	Kind        Kind
+	WithoutCase bool   // of lookups without a case (案件なし) alone
+	Cursor      string // where the last page ended
+	Limit       int    // entries of a page; 0: 50, at most 500
+}
+
+// Record is an entry as it stands in the record.
+type Record struct {
+	Name     string // writer and running number
+	At       time.Time
+	Position int64 // its place in the tree; -1: not sealed yet
+	Entry    Entry
+}
+
+// exported is the form of a Record in an export, one a line.
+type exported struct {
+	Name     string `json:"entry"`
+	At       string `json:"at"`
+	Sealed   bool   `json:"sealed"`
+	Position *int64 `json:"position,omitempty"`
+	Entry
+}
+
+// MarshalJSON gives the form of an export: what is the record's own first, then the entry.
+func (r Record) MarshalJSON() ([]byte, error) {
+	x := exported{Name: r.Name, At: r.At.UTC().Format(timeForm), Sealed: r.Position >= 0, Entry: r.Entry}
+	if x.Sealed {
+		x.Position = &r.Position
+	}
+	return json.Marshal(x)
+}
+
+// bookmark is where a page ended: entries are read in the order of their times.
+type bookmark struct {
+	at string
+	id int64
+}
+
+func (b bookmark) String() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(b.at + " " + strconv.FormatInt(b.id, 10)))
+}
+
+func parseBookmark(cursor string) (bookmark, error) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	at, number, ok := strings.Cut(string(text), " ")
+	id, numberErr := strconv.ParseInt(number, 10, 64)
+	if err != nil || !ok || numberErr != nil {
+		return bookmark{}, fault.New(fault.Invalid, "the cursor is not one that a search gave").
+			WithCode("KKH3110").WithField("/cursor")
+	}
+	return bookmark{at, id}, nil
+}
+
+// Search gives one page of entries, the newest first, and the cursor of the next page;
+// an empty cursor: there is none. A cursor that is not one of ours is Invalid.
+func (l *Log) Search(ctx context.Context, f Filter) ([]Record, string, error) {
+	limit := min(f.Limit, 500)
+	if limit <= 0 {
+		limit = 50
+	}
+	start := bookmark{at: "9"} // after every time
+	if f.Cursor != "" {
+		var err error
+		if start, err = parseBookmark(f.Cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	var found []Record
+	var marks []bookmark
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		query, args := f.query("(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, limit+1)
+		return records(ctx, tx, func(b bookmark, r Record) error {
+			found, marks = append(found, r), append(marks, b)
+			return nil
+		}, query, args...)
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("search the record: %w", err)
+	}
+	if len(found) <= limit {
+		return found, "", nil
+	}
+	return found[:limit], marks[limit-1].String(), nil
+}
+
+// exportPage is how many entries an export reads in one snapshot, so that a long export
+// does not keep the database from clearing its log.
+const exportPage = 500
+
+// Export writes all entries that the filter wants as JSON lines, the oldest first. What is
+// committed while it runs may be in it.
+func (l *Log) Export(ctx context.Context, w io.Writer, f Filter) error {
+	out := bufio.NewWriter(w)
+	lines := json.NewEncoder(out)
+	var start bookmark
+	for n := exportPage; n == exportPage; {
+		n = 0
+		err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+			query, args := f.query("(e.at, e.id) > ($1, $2)", "ORDER BY e.at, e.id", start, exportPage)
+			return records(ctx, tx, func(b bookmark, r Record) error {
+				start = b
+				n++
+				return lines.Encode(r)
+			}, query, args...)
+		})
+		if err != nil {
+			return fmt.Errorf("export the record: %w", err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("export the record: %w", err)
+	}
+	return nil
+}
+
+// query makes the query of a page: where it begins, in which order, how long it may be.
+func (f Filter) query(where, order string, start bookmark, limit int) (string, []any) {
+	args := []any{start.at, start.id, limit}
+	wanted := []string{where}
+	bind := func(value any) string {
+		args = append(args, value)
+		return "$" + strconv.Itoa(len(args))
+	}
+	from := "audit_entry e"
+	// What is sealed is found by an index that the sealer made; the rest waits in the queue.
+	// The cross join keeps the database from trying every entry instead.
+	candidates := func(query string) {
+		from = "(" + query + " UNION SELECT entry FROM audit_queue) c CROSS JOIN audit_entry e"
+		wanted = append(wanted, "e.id = c.entry")
+	}
+	if f.Lookup != "" {
+		v := bind(f.Lookup)
+		candidates("SELECT entry FROM audit_leaf WHERE lookup <> '' AND lookup = " + v)
+		wanted = append(wanted, "e.lookup = "+v)
+	}
+	if f.Person != "" {
+		v := bind(f.Person)
+		if f.Lookup == "" {
+			candidates("SELECT entry FROM audit_subject WHERE atena_number = " + v)
+		}
+		wanted = append(wanted, "instr(e.subjects || ' ', ':' || "+v+" || ' ') > 0")
+	}
+	if !f.From.IsZero() {
+		wanted = append(wanted, "e.at >= "+bind(f.From.UTC().Format(timeForm)))
+	}
+	if !f.To.IsZero() {
+		wanted = append(wanted, "e.at < "+bind(f.To.UTC().Format(timeForm)))
+	}
+	for _, c := range []struct{ column, value string }{
+		{"e.staff", f.Staff}, {"e.case_id", f.Case}, {"e.kind", string(f.Kind)},
+	} {
+		if c.value != "" {
+			wanted = append(wanted, c.column+" = "+bind(c.value))
+		}
+	}
+	if f.WithoutCase {
+		wanted = append(wanted, "e.case_id = '' AND e.lookup <> ''")
+	}
+	return "SELECT " + entryColumns + ", coalesce(l.position, -1) FROM " + from +
+		" LEFT JOIN audit_leaf l ON l.entry = e.id WHERE " +
+		strings.Join(wanted, " AND ") + " " + order + " LIMIT $3", args
+}
+
+// records reads entries, and where they stand in the tree.
+func records(ctx context.Context, tx *store.Tx, each func(bookmark, Record) error, query string, args ...any) error {
+	return queryRows(ctx, tx, func(rows *store.Rows) error {
+		var r row
+		var position int64
+		if err := rows.Scan(&r.id, &r.writer, &r.number, &r.at, &r.kind, &r.lookup, &r.staff, &r.caseID,
+			&r.subjects, &r.void, &r.body, &r.salt, &r.mac, &position); err != nil {
+			return err
+		}
+		e, err := r.decode()
+		if err != nil {
+			return err
+		}
+		at, err := time.Parse(timeForm, r.at)
+		if err != nil {
+			return fault.New(fault.Internal, "entry %s cannot be read", r.name()).WithCode("KKH3102")
+		}
+		return each(bookmark{r.at, r.id}, Record{Name: r.name(), At: at, Position: position, Entry: e})
+	}, query, args...)
+}

@@ -1,0 +1,89 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+// What PostgreSQL will do otherwise. On SQLite one gateway runs on a database, kept by
+// the store's lock, and one transaction writes at a time. So the lock is the writer's
+// lease; every other writer is gone when a new one begins; and entries get their id in
+// the order in which they are committed, from a counter of the one process that writes.
+// Where several write at once, a lease is a row, the id is a sequence's, and the order of
+// sealing is the queue's alone.
+
+const (
+	insertEntry = `INSERT INTO audit_entry
+		(id, writer, number, at, kind, lookup, staff, case_id, subjects, void, body, salt, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	insertQueue = `INSERT INTO audit_queue (entry) VALUES ($1)`
+
+	entryColumns = `e.id, e.writer, e.number, e.at, e.kind, e.lookup, e.staff, e.case_id, e.subjects, e.void, e.body, e.salt, e.mac`
+
+	selectQueued = `SELECT ` + entryColumns + ` FROM audit_queue q JOIN audit_entry e ON e.id = q.entry
+		WHERE q.entry > $1 ORDER BY q.entry LIMIT $2`
+	deleteQueued  = `DELETE FROM audit_queue WHERE entry = $1`
+	insertLeaf    = `INSERT INTO audit_leaf (position, entry, lookup, hash) VALUES ($1, $2, $3, $4)`
+	insertSubject = `INSERT INTO audit_subject (entry, atena_number, role) VALUES ($1, $2, $3)`
+	insertNote    = `INSERT INTO audit_checkpoint (size, hashes, note) VALUES ($1, $2, $3)`
+)
+
+func (r *row) scan(rows *store.Rows) error {
+	return rows.Scan(&r.id, &r.writer, &r.number, &r.at, &r.kind, &r.lookup, &r.staff, &r.caseID,
+		&r.subjects, &r.void, &r.body, &r.salt, &r.mac)
+}
+
+// queryRows gives every row of a query to each.
+func queryRows(ctx context.Context, tx *store.Tx, each func(*store.Rows) error, query string, args ...any) (err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// entries reads whole entries: query selects entryColumns of audit_entry e.
+func entries(ctx context.Context, tx *store.Tx, each func(*row) error, query string, args ...any) error {
+	return queryRows(ctx, tx, func(rows *store.Rows) error {
+		r := &row{}
+		if err := r.scan(rows); err != nil {
+			return err
+		}
+		return each(r)
+	}, query, args...)
+}
+
+func lastID(ctx context.Context, tx *store.Tx) (id int64, err error) {
+	err = tx.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM audit_entry").Scan(&id)
+	return id, err
+}
+
+// lastOpened gives the entry with which the last writer began; NotFound: nobody has.
+func lastOpened(ctx context.Context, tx *store.Tx) (id int64, writer string, err error) {
+	err = tx.QueryRow(ctx, "SELECT id, writer FROM audit_entry WHERE kind = 'opened' ORDER BY id DESC LIMIT 1").Scan(&id, &writer)
+	return id, writer, err
+}
+
+// lastCheckpoint gives the newest checkpoint and the edge of its tree, as they stand; a
+// size of 0: there is none.
+func lastCheckpoint(ctx context.Context, tx *store.Tx) (size int64, hashes []byte, note string, err error) {
+	err = tx.QueryRow(ctx, "SELECT size, hashes, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").
+		Scan(&size, &hashes, &note)
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil, "", nil
+	}
+	if err != nil {
+		return 0, nil, "", fmt.Errorf("read the last checkpoint: %w", err)
+	}
+	return size, hashes, note, nil
+}

@@ -1,0 +1,125 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+// inconsistent says that the end of the record does not hold together.
+func inconsistent(what string) error {
+	return fault.New(fault.Internal, "the record does not hold together: %s; verify it before starting", what).
+		WithCode("KKH3102").WithReason("inconsistent")
+}
+
+// loadTree goes on from the newest checkpoint, once it is sure that the gateway signed it.
+func loadTree(ctx context.Context, tx *store.Tx, keys Keys) (*tree, error) {
+	size, hashes, signed, err := lastCheckpoint(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		return newTree(), nil
+	}
+	head, err := openCheckpoint(signed, keys.verifier)
+	if err != nil {
+		return nil, inconsistent("the newest checkpoint is not signed with this key")
+	}
+	t, err := restoreTree(size, hashes)
+	if err != nil {
+		return nil, inconsistent("the newest checkpoint is not whole")
+	}
+	root, err := t.root()
+	if err != nil || head.size != size || !bytes.Equal(root, head.root) {
+		return nil, inconsistent("the newest checkpoint is not the one that was signed")
+	}
+	return t, nil
+}
+
+// begin settles the last writer and writes this one's first entries, in one transaction.
+// Writers before the last were settled by those after them.
+func (l *Log) begin(ctx context.Context, lost []Entry) error {
+	var first []Entry
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		var err error
+		if l.seq.id, err = lastID(ctx, tx); err != nil {
+			return err
+		}
+		first, err = settlement(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("settle the last writer: %w", err)
+	}
+	rows := make([]*row, 0, len(first)+len(lost))
+	for _, e := range append(first, lost...) {
+		r, err := l.encode(e)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, r)
+	}
+	err = store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		return l.place(ctx, tx, rows)
+	})
+	if err != nil {
+		return unwritable(err)
+	}
+	return nil
+}
+
+// settlement gives the entries with which a writer begins: that it opens, which writers
+// it settles and up to which number, and that each intent left open was interrupted.
+func settlement(ctx context.Context, tx *store.Tx) ([]Entry, error) {
+	begun, _, err := lastOpened(ctx, tx)
+	if fault.Is(err, fault.NotFound) {
+		return []Entry{{Kind: Opened}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]int64{} // of each writer, its highest number
+	open := map[string]Entry{} // intents without an end, by lookup
+	var order []string
+	err = queryRows(ctx, tx, func(rows *store.Rows) error {
+		var r row
+		if err := rows.Scan(&r.writer, &r.number, &r.kind, &r.lookup, &r.staff, &r.caseID); err != nil {
+			return err
+		}
+		last[r.writer] = max(last[r.writer], r.number)
+		switch Kind(r.kind) {
+		case Intent:
+			open[r.lookup] = Entry{
+				Kind: Interrupted, Lookup: r.lookup, Actor: Actor{Staff: r.staff}, Case: r.caseID, Reason: "writer_gone",
+			}
+			order = append(order, r.lookup)
+		case Outcome, Withheld, Interrupted, Refused:
+			delete(open, r.lookup)
+		}
+		if len(order) > 4096 && len(order) > 2*len(open) {
+			order = slices.DeleteFunc(order, func(id string) bool { _, still := open[id]; return !still })
+		}
+		return nil
+	}, "SELECT writer, number, kind, lookup, staff, case_id FROM audit_entry WHERE id >= $1 ORDER BY id", begun)
+	if err != nil {
+		return nil, err
+	}
+	var settled []string
+	for _, w := range slices.Sorted(maps.Keys(last)) {
+		settled = append(settled, fmt.Sprintf("%s/%d", w, last[w]))
+	}
+	first := []Entry{{Kind: Opened, Detail: map[string]string{"settled": strings.Join(settled, ",")}}}
+	for _, lookup := range order {
+		if e, still := open[lookup]; still {
+			first = append(first, e)
+			delete(open, lookup)
+		}
+	}
+	return first, nil
+}
