@@ -1,0 +1,117 @@
+// Package gateway is what staff do: Lookup, Find, OpenCase, CloseCase, SearchRecord.
+//
+// A lookup is two commits with one fan-out between them, and no way back but the return:
+// authorise, commit who asks what and why, ask all sources and the Shield at once, cut the
+// answers to what is permitted, conceal what locates a protected person, commit how it
+// ended and who is in the answer, release. If either commit fails nothing is released, and
+// there is no way around it.
+//
+// Adapters satisfy the ports declared here without knowing of this package. What they say
+// is an [ledger.Answer]; what kept them from knowing is a fault, and what a fault means to
+// staff stands in one table (outcome.go). Only this package says unavailable, forbidden or
+// suppressed, and only it stamps source and time.
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
+)
+
+// Source answers a question about one person. What it knows it says in the Answer: Found,
+// NoPerson, NoRecord or Pending. What kept it from knowing is a fault. Calling it twice is
+// safe. It returns soon after its context ends.
+type Source interface {
+	Lookup(context.Context, ledger.Question) (ledger.Answer, error)
+}
+
+// Finder gives at most limit candidates for a search, and Invalid when there are more.
+// Calling it twice is safe.
+type Finder interface {
+	Find(ctx context.Context, s ledger.Search, limit int) ([]ledger.Candidate, error)
+}
+
+// Shield reads 支援措置, live: for each person and each member of that person's household
+// whether one is protected. A person missing from the answer is unread. Calling it twice
+// is safe; it caches nothing.
+type Shield interface {
+	Protection(context.Context, []ledger.AtenaNumber) (ledger.Protected, error)
+}
+
+// Config bounds a lookup.
+type Config struct {
+	Budget     time.Duration `config:"budget" default:"3s" doc:"1回の照会に使ってよい時間の合計"`
+	Candidates int           `config:"candidates" default:"20" doc:"検索で示す候補の上限(1-20)"`
+	Keep       time.Duration `config:"keep" default:"5s" doc:"記録の書込みを待つ時間の上限"`
+}
+
+// Validate tells what is wrong with the configuration; nil: nothing.
+func (c Config) Validate() error {
+	switch {
+	case c.Budget < 100*time.Millisecond || c.Budget > time.Minute:
+		return fault.New(fault.Invalid, "照会の時間は 100ms から 1m の間にしてください").WithCode("KKH0124").WithField("budget")
+	case c.Candidates < 1 || c.Candidates > 20:
+		return fault.New(fault.Invalid, "候補の上限は 1 から 20 の間にしてください").WithCode("KKH0124").WithField("candidates")
+	case c.Keep <= 0:
+		return fault.New(fault.Invalid, "記録を待つ時間は 0 より長くしてください").WithCode("KKH0124").WithField("keep")
+	}
+	return nil
+}
+
+// Neighbour is a source under its name, in the order in which answers list them.
+type Neighbour struct {
+	System ledger.System
+	Source Source
+}
+
+// Rooms are what a gateway stands on.
+type Rooms struct {
+	DB      *store.DB
+	Record  *audit.Log
+	Rules   staff.Rules
+	Sources []Neighbour
+	Finder  Finder
+	Shield  Shield
+	Now     func() time.Time // the clock; nil: time.Now
+}
+
+// Gateway carries the verbs. Safe for concurrent use.
+type Gateway struct {
+	cfg     Config
+	db      *store.DB
+	record  *audit.Log
+	rules   staff.Rules
+	sources []Neighbour
+	finder  Finder
+	shield  Shield
+	now     func() time.Time
+}
+
+// New makes a gateway of its rooms.
+func New(cfg Config, r Rooms) *Gateway {
+	g := &Gateway{
+		cfg: cfg, db: r.DB, record: r.Record, rules: r.Rules,
+		sources: r.Sources, finder: r.Finder, shield: r.Shield, now: r.Now,
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	return g
+}
+
+// Procedures gives the procedures in force now, for screens that let staff choose.
+func (g *Gateway) Procedures() []staff.Procedure { return g.rules.Procedures(g.now()) }
+
+// Systems gives the sources that can be asked, in the order of answers.
+func (g *Gateway) Systems() []ledger.System {
+	names := make([]ledger.System, len(g.sources))
+	for i, n := range g.sources {
+		names[i] = n.System
+	}
+	return names
+}

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+
+	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/ledgerdb"
+	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
+)
+
+// flagNoCase marks an act without a case for self-inspection (自己点検).
+const flagNoCase = "no_case"
+
+// keep writes one entry and waits until it is on disk. A caller who hangs up must not erase
+// the trace: writing goes on without its context, for a bounded time.
+func (g *Gateway) keep(ctx context.Context, e audit.Entry, write func(context.Context, audit.Entry) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Keep)
+	defer cancel()
+	return write(ctx, e)
+}
+
+// entry begins the record's entry of an act: who, what, on what basis.
+func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
+	e := audit.Entry{
+		Act:       string(a.Verb),
+		Case:      string(a.Basis.Case),
+		Procedure: string(a.Basis.Procedure), Purpose: a.Basis.Purpose, Reason: a.Basis.Reason,
+		LegalBasis: g.rules.LegalBasis(a.Basis.Procedure, a.At),
+		Actor: audit.Actor{
+			Staff: who.Staff, Department: who.Department, Terminal: who.Terminal,
+			Authentication: who.Authentication, Client: who.Client,
+		},
+	}
+	if roles := g.rules.Roles(who, a.At); len(roles) > 0 {
+		e.Actor.Role = string(roles[0])
+	}
+	if (a.Verb == staff.Lookup || a.Verb == staff.Find) && a.Basis.Case == "" {
+		e.Flags = []string{flagNoCase}
+	}
+	return e
+}
+
+// authorize finds the fact behind the case and asks the rules. A refusal is recorded first
+// and told afterwards; where it cannot be recorded, that is told instead. It gives the
+// permitted items and the persons whom the case concerns.
+func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act, e audit.Entry) ([]ledger.Item, []ledger.AtenaNumber, error) {
+	if a.Basis.Case != "" && a.Case == nil {
+		c, err := g.findCase(ctx, who, a.Basis.Case)
+		if err != nil {
+			return nil, nil, err
+		}
+		a.Case = c
+	}
+	items, err := g.rules.Authorize(who, *a)
+	if err != nil {
+		return nil, nil, g.refuse(ctx, e, err)
+	}
+	var concerned []ledger.AtenaNumber
+	if a.Case != nil {
+		concerned = a.Case.Persons
+	}
+	return items, concerned, nil
+}
+
+// refuse records a refusal and gives it back; or, where the record cannot be written, that.
+func (g *Gateway) refuse(ctx context.Context, e audit.Entry, refusal error) error {
+	e.Kind, e.Code = audit.Refused, fault.Code(refusal)
+	if err := g.keep(ctx, e, g.record.Record); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// findCase gives the case as our own table has it, or as the token's issuer signed it; nil:
+// there is none.
+func (g *Gateway) findCase(ctx context.Context, who staff.Member, id ledger.CaseID) (*ledger.Case, error) {
+	if who.Case != nil && who.Case.ID == id {
+		return who.Case, nil
+	}
+	var found *ledger.Case
+	err := store.Read(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
+		c, ok, err := ledgerdb.Case(ctx, tx, id)
+		if ok {
+			found = &c
+		}
+		return err
+	})
+	return found, err
+}
+
+// RecordRequest reads the record: a query like any other, authorised and recorded.
+type RecordRequest struct {
+	Filter audit.Filter
+	Basis  ledger.Basis // Purpose alone is used
+}
+
+// SearchRecord gives a page of the record's entries. That somebody read them is recorded
+// before they are given. The second value is where the next page begins; empty: nowhere.
+func (g *Gateway) SearchRecord(ctx context.Context, who staff.Member, r RecordRequest) ([]audit.Record, string, error) {
+	if err := g.admitReader(ctx, who, staff.SearchRecord, r); err != nil {
+		return nil, "", err
+	}
+	return g.record.Search(ctx, r.Filter)
+}
+
+// ExportRecord tells whether the member may export the record and records that it begins;
+// the caller then writes [audit.Log.Export] by the function that it gives.
+func (g *Gateway) ExportRecord(ctx context.Context, who staff.Member, r RecordRequest) (*audit.Log, error) {
+	if err := g.admitReader(ctx, who, staff.ExportRecord, r); err != nil {
+		return nil, err
+	}
+	return g.record, nil
+}
+
+func (g *Gateway) admitReader(ctx context.Context, who staff.Member, verb staff.Verb, r RecordRequest) error {
+	now := g.now()
+	act := staff.Act{Verb: verb, Basis: r.Basis, At: now}
+	e := g.entry(who, act)
+	e.Lookup = string(newLookupID(now))
+	e.Detail = filterWords(r.Filter)
+	if r.Filter.Person != "" {
+		e.Subjects = []audit.Subject{{Atena: r.Filter.Person, Role: "asked"}}
+	}
+	if _, _, err := g.authorize(ctx, who, &act, e); err != nil {
+		return err
+	}
+	e.Kind = audit.Read
+	return g.keep(ctx, e, g.record.Record)
+}
+
+// filterWords says by which fields the record was read; a person's number is a subject of
+// the entry and not repeated here.
+func filterWords(f audit.Filter) map[string]string {
+	d := map[string]string{}
+	for name, value := range map[string]string{"lookup": f.Lookup, "staff": f.Staff, "case": f.Case, "kind": string(f.Kind)} {
+		if value != "" {
+			d[name] = value
+		}
+	}
+	return d
+}
+
+// ProbeRecord proves that the record can be written and read: it writes one entry and
+// reads it back, and gives its number. It is what doctor asks for.
+func (g *Gateway) ProbeRecord(ctx context.Context, who staff.Member) (string, error) {
+	now := g.now()
+	act := staff.Act{Verb: staff.Probe, At: now}
+	e := g.entry(who, act)
+	e.Lookup = string(newLookupID(now))
+	if _, _, err := g.authorize(ctx, who, &act, e); err != nil {
+		return "", err
+	}
+	e.Kind = audit.Probe
+	if err := g.keep(ctx, e, g.record.Record); err != nil {
+		return "", err
+	}
+	found, _, err := g.record.Search(ctx, audit.Filter{Lookup: e.Lookup, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(found, func(r audit.Record) bool { return r.Entry.Lookup == e.Lookup }) {
+		return "", fault.New(fault.Internal, "the probe entry was written but cannot be read back").WithCode("KKH1141")
+	}
+	return e.Lookup, nil
+}
+
+// Watch tells whether the member may see how the gateway and its neighbours do, which
+// everybody with a role may. It is Denied otherwise, and recorded.
+func (g *Gateway) Watch(ctx context.Context, who staff.Member) error {
+	act := staff.Act{Verb: staff.Watch, At: g.now()}
+	e := g.entry(who, act)
+	e.Lookup = string(newLookupID(act.At))
+	_, _, err := g.authorize(ctx, who, &act, e)
+	return err
+}
+
+// TokenRefused records that a token was refused at the address: one entry per cause,
+// address and minute, with a count.
+func (g *Gateway) TokenRefused(ctx context.Context, cause, address string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Keep)
+	defer cancel()
+	return g.record.TokenRefused(ctx, cause, address)
+}
