@@ -31,7 +31,7 @@ type town struct {
 func openTown(t *testing.T) *town {
 	t.Helper()
 	dir := t.TempDir()
-	city, err := sandbox.Open(dir, sandbox.Options{})
+	city, err := sandbox.Open(dir, sandbox.Options{FreshPorts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +124,7 @@ func (w *town) subject(t *testing.T, call func(*Client, context.Context) (any, e
 }
 
 func TestAddressSitsTheExamination(t *testing.T) {
+	t.Parallel()
 	w := openTown(t)
 	child := w.persona(t, "child", "-protected")
 	adaptertest.Exercise(t, "address", func(t *testing.T) adaptertest.Subject {
@@ -137,6 +138,7 @@ func TestAddressSitsTheExamination(t *testing.T) {
 }
 
 func TestFindSitsTheExamination(t *testing.T) {
+	t.Parallel()
 	w := openTown(t)
 	child := w.persona(t, "child", "-protected", "-namesake", "-unknown-birth")
 	adaptertest.Exercise(t, "address (find)", func(t *testing.T) adaptertest.Subject {
@@ -234,6 +236,68 @@ func TestFindIsNoBrowse(t *testing.T) {
 	crowd.Kana = ""
 	if _, err = c.Find(t.Context(), crowd, 20); !fault.Is(err, fault.Invalid) {
 		t.Errorf("without kana: got %v, want invalid", err)
+	}
+}
+
+func TestHouseholdSitsTheExamination(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	child := w.persona(t, "child", "-protected")
+	adaptertest.Exercise(t, "address (household)", func(t *testing.T) adaptertest.Subject {
+		s := w.subject(t, func(c *Client, ctx context.Context) (any, error) {
+			adults, _, err := c.Adults(ctx, ledger.AtenaNumber(child.AtenaNumber), time.Now())
+			return adults, err
+		})
+		s.Spoil = func(body string) string { return strings.ReplaceAll(body, `"J1"`, `"J8"`) }
+		s.SpoiltReason = "unknown_code"
+		return s
+	})
+}
+
+// The address system says of every living child what the registry lists; of an adult
+// nobody, and of somebody without a household what it is.
+func TestAdultsByPersona(t *testing.T) {
+	w := openTown(t)
+	c := w.client(t, w.config, nil)
+	on := time.Now()
+	adult := map[string]bool{}
+	for _, p := range w.city.People() {
+		birth, ok := ledger.ParseDate(p.BirthDate)
+		adult[p.AtenaNumber] = (!ok || !ledger.IsChild(birth, ledger.DateOf(on))) && !slices.Contains(p.Tags, "dead")
+	}
+	children := 0
+	for _, p := range w.city.People() {
+		if slices.Contains(p.Tags, "dead") {
+			continue
+		}
+		adults, child, err := c.Adults(t.Context(), ledger.AtenaNumber(p.AtenaNumber), on)
+		if err != nil || child == adult[p.AtenaNumber] {
+			t.Errorf("%s: child %v, %v", p.Key, child, err)
+			continue
+		}
+		if !child {
+			if len(adults) != 0 {
+				t.Errorf("%s is an adult and was given %d others", p.Key, len(adults))
+			}
+			continue
+		}
+		children++
+		for _, a := range adults {
+			if !slices.Contains(p.Members, string(a)) || string(a) == p.AtenaNumber {
+				t.Errorf("%s: an adult who is not of the household", p.Key)
+			}
+		}
+		for _, m := range p.Members {
+			if adult[m] && !slices.Contains(adults, ledger.AtenaNumber(m)) {
+				t.Errorf("%s: an adult of the household is missing", p.Key)
+			}
+		}
+	}
+	if children < 30 {
+		t.Errorf("only %d children examined", children)
+	}
+	if _, _, err := c.Adults(t.Context(), "9999999999", on); !fault.Is(err, fault.NotFound) {
+		t.Errorf("nobody: got %v, want not found", err)
 	}
 }
 

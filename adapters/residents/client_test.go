@@ -29,7 +29,7 @@ type town struct {
 func openTown(t *testing.T) *town {
 	t.Helper()
 	dir := t.TempDir()
-	city, err := sandbox.Open(dir, sandbox.Options{})
+	city, err := sandbox.Open(dir, sandbox.Options{FreshPorts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,7 @@ func (w *town) subject(t *testing.T, system, target string, call func(*Client, c
 }
 
 func TestResidentsSitsTheExamination(t *testing.T) {
+	t.Parallel()
 	w := openTown(t)
 	child := w.persona(t, "child", "-protected")
 	adaptertest.Exercise(t, "residents", func(t *testing.T) adaptertest.Subject {
@@ -142,6 +143,7 @@ func TestResidentsSitsTheExamination(t *testing.T) {
 }
 
 func TestProtectionSitsTheExamination(t *testing.T) {
+	t.Parallel()
 	w := openTown(t)
 	child := w.persona(t, "child", "-protected")
 	adaptertest.Exercise(t, "residents (protection)", func(t *testing.T) adaptertest.Subject {

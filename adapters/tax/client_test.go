@@ -41,7 +41,7 @@ type town struct {
 func openTown(t *testing.T) *town {
 	t.Helper()
 	dir := t.TempDir()
-	city, err := sandbox.Open(dir, sandbox.Options{})
+	city, err := sandbox.Open(dir, sandbox.Options{FreshPorts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +134,7 @@ func (w *town) subject(t *testing.T, household Household, call func(*Client, con
 }
 
 func TestTaxSitsTheExamination(t *testing.T) {
+	t.Parallel()
 	w := openTown(t)
 	child := w.persona(t, "child", "-protected", "-tax-elsewhere", "-tax-undeclared")
 	adaptertest.Exercise(t, "tax", func(t *testing.T) adaptertest.Subject {
