@@ -40,7 +40,7 @@ func TestBreakerCountsByTheMoment(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := testClient(t, once(t), &neighbour{answer: always(500, fail)})
 				for _, gap := range c.gaps {
-					time.Sleep(gap) // the bubble's clock
+					pass(gap)
 					_, err := read(client)
 					fails(t, err, "server_error")
 				}
@@ -62,7 +62,7 @@ func TestASlowTrickleTrips(t *testing.T) {
 			if client.Breaker().State == Open {
 				break
 			}
-			time.Sleep(15 * time.Second) // the bubble's clock
+			pass(15 * time.Second)
 		}
 		if asked, _ := n.counted(); asked != 5 {
 			t.Errorf("opened after %d failures one per 15 s, want 5", asked)
@@ -75,7 +75,7 @@ func TestBreakerOpensProbesAndRecovers(t *testing.T) {
 		var log strings.Builder
 		healthy := false
 		n := &neighbour{answer: func(int, *http.Request) (*http.Response, error) {
-			time.Sleep(100 * time.Millisecond) // the bubble's clock
+			pass(100 * time.Millisecond)
 			if healthy {
 				return reply(200, `{}`), nil
 			}
@@ -95,7 +95,7 @@ func TestBreakerOpensProbesAndRecovers(t *testing.T) {
 		if got, want := client.Breaker(), (BreakerState{"tax", Open, opened, opened.Add(10 * time.Second), 5}); got != want {
 			t.Errorf("breaker: got %+v, want %+v", got, want)
 		}
-		time.Sleep(4 * time.Second) // the bubble's clock
+		pass(4 * time.Second)
 		_, err = read(client)
 		f := fails(t, err, "breaker_open")
 		if f.Code != "KKH2105" || !f.Retry.Equal(opened.Add(10*time.Second)) {
@@ -105,7 +105,7 @@ func TestBreakerOpensProbesAndRecovers(t *testing.T) {
 			t.Errorf("the neighbour was asked %d times, want 5", asked)
 		}
 
-		time.Sleep(6*time.Second + time.Nanosecond) // past the pause: the first probe fails
+		pass(6*time.Second + time.Nanosecond) // past the pause: the first probe fails
 		if got := client.Breaker().State; got != HalfOpen {
 			t.Errorf("after the pause: got %v, want half open", got)
 		}
@@ -114,7 +114,7 @@ func TestBreakerOpensProbesAndRecovers(t *testing.T) {
 			t.Errorf("Retry after a failed probe: %v", f.Retry)
 		}
 
-		time.Sleep(10*time.Second + time.Nanosecond) // two callers, one probe
+		pass(10*time.Second + time.Nanosecond) // two callers, one probe
 		healthy = true
 		ends := make(chan error, 2)
 		for range 2 {
@@ -148,7 +148,7 @@ func TestAProbeThatWasCancelledLeavesItsPlace(t *testing.T) {
 		for range 5 {
 			_, _ = read(client)
 		}
-		time.Sleep(11 * time.Second) // the bubble's clock
+		pass(11 * time.Second)
 		answer = silent
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()

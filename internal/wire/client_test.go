@@ -3,12 +3,18 @@ package wire
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -241,7 +247,7 @@ func TestBulkheadRefusesAtTheLimit(t *testing.T) {
 		cfg := testConfig(t)
 		cfg.Concurrency = 8
 		client := testClient(t, cfg, &neighbour{answer: func(int, *http.Request) (*http.Response, error) {
-			time.Sleep(900 * time.Millisecond) // the bubble's clock
+			pass(900 * time.Millisecond)
 			return reply(200, `{}`), nil
 		}})
 		ends := make(chan error, 20)
@@ -392,6 +398,51 @@ func TestOverTCP(t *testing.T) {
 		t.Errorf("the breaker counted %d failures, want 2", got)
 	}
 	client.Close()
+}
+
+// The certificate must come from the authority that the configuration names, and where one
+// of ours is named the neighbour gets to see it.
+func TestOverTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(loopback(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"shown":%d,"version":%d}`, len(r.TLS.PeerCertificates), r.TLS.Version)
+	}).Config.Handler)
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	defer server.Close()
+	cfg := testConfig(t)
+	cfg.BaseURL, cfg.Retries = server.URL, 0
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	_, err := read(testClient(t, cfg, nil))
+	fails(t, err, "down")
+
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg.CAFile, cfg.CertFile, cfg.KeyFile = filepath.Join(dir, "ca"), filepath.Join(dir, "ca"), filepath.Join(dir, "key")
+	for file, block := range map[string]*pem.Block{
+		cfg.CAFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, cfg.KeyFile: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	body, err := read(testClient(t, cfg, nil))
+	if err != nil || string(body) != fmt.Sprintf(`{"shown":1,"version":%d}`, tls.VersionTLS13) {
+		t.Errorf("got %s, %v", body, err)
+	}
+
+	old := httptest.NewUnstartedServer(server.Config.Handler)
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.StartTLS()
+	defer old.Close()
+	cfg.BaseURL = old.URL
+	_, err = read(testClient(t, cfg, nil))
+	fails(t, err, "down")
 }
 
 // BenchmarkRead is one safe read over loopback, against a bare POST on the same connection.

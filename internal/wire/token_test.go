@@ -61,7 +61,7 @@ func TestTokenRequestIsAsTheStandardWants(t *testing.T) {
 func TestOneTokenServesManyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &neighbour{answer: always(200, `{}`), token: func(int, *http.Request) (*http.Response, error) {
-			time.Sleep(100 * time.Millisecond) // the bubble's clock
+			pass(100 * time.Millisecond)
 			return tokenReply("a")
 		}}
 		client := testClient(t, testConfig(t), n)
@@ -148,7 +148,7 @@ func TestATokenIsRenewedAheadWithoutWaiting(t *testing.T) {
 		n := &neighbour{answer: always(200, `{}`)}
 		n.token = func(i int, _ *http.Request) (*http.Response, error) {
 			if i > 1 {
-				time.Sleep(700 * time.Millisecond) // the bubble's clock
+				pass(700 * time.Millisecond)
 			}
 			return tokenReply("t")
 		}
@@ -158,7 +158,7 @@ func TestATokenIsRenewedAheadWithoutWaiting(t *testing.T) {
 			tokens int
 		}{{0, 1}, {539 * time.Second, 1}, {2 * time.Second, 2}, {10 * time.Second, 2}}
 		for _, step := range steps {
-			time.Sleep(step.after)
+			pass(step.after)
 			began := time.Now()
 			if _, err := read(client); err != nil {
 				t.Fatal(err)
@@ -186,7 +186,7 @@ func TestAFailedRenewalAheadIsQuietForAWhile(t *testing.T) {
 		}
 		client := testClient(t, testConfig(t), n)
 		_, _ = read(client)
-		time.Sleep(545 * time.Second) // the bubble's clock
+		pass(545 * time.Second)
 		for range 30 {
 			if _, err := read(client); err != nil {
 				t.Fatalf("the old token still serves: %v", err)

@@ -132,3 +132,6 @@ func fails(t *testing.T, err error, reason string) *fault.Error {
 }
 
 func about(got time.Time, want time.Time) bool { return got.Sub(want).Abs() < 50*time.Millisecond }
+
+// pass lets time go by on the bubble's clock.
+func pass(d time.Duration) { <-time.After(d) }
