@@ -147,7 +147,7 @@ func decide(persons []ledger.Facts) ledger.Answer {
 // householdUnknown is the fault when the port could not say who the adults are; its next
 // time is the port's.
 func householdUnknown(err error) *fault.Error {
-	f := &fault.Error{Kind: fault.Unavailable, Code: "KKH2115", Reason: HouseholdUnknown,
+	f := &fault.Error{Kind: fault.Unavailable, Code: "KKH2116", Reason: HouseholdUnknown,
 		What: "tax: the adults of the household are not known", Err: err}
 	if cause, ok := errors.AsType[*fault.Error](err); ok {
 		f.Retry = cause.Retry

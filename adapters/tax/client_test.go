@@ -238,7 +238,7 @@ func TestWithoutTheHouseholdThereIsNoAnswer(t *testing.T) {
 	broken := family{err: fault.New(fault.Unavailable, "the registry is away").WithReason("down").WithRetry(next)}
 	answer, err := w.client(t, w.config, broken, nil).Lookup(t.Context(), question(child.AtenaNumber))
 	f := fault.Find(err)
-	if !fault.Is(err, fault.Unavailable) || f.Reason != HouseholdUnknown || f.Code != "KKH2115" || !f.Retry.Equal(next) || answer.Persons != nil {
+	if !fault.Is(err, fault.Unavailable) || f.Reason != HouseholdUnknown || f.Code != "KKH2116" || !f.Retry.Equal(next) || answer.Persons != nil {
 		t.Errorf("got %v with %d persons", err, len(answer.Persons))
 	}
 }

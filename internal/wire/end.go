@@ -74,9 +74,9 @@ func meaningOf(reason string) meaning {
 	case TooLarge:
 		return meaning{fault.Unavailable, "KKH2112", "the answer is over the limit", answers, false}
 	case Refused:
-		return meaning{fault.Denied, "KKH2113", "the neighbour says that we may not", answers, false}
+		return meaning{fault.Denied, "KKH2114", "the neighbour says that we may not", answers, false}
 	case NotAccepted:
-		return meaning{fault.Rejected, "KKH2114", "the neighbour finds the request wrong", answers, false}
+		return meaning{fault.Rejected, "KKH2115", "the neighbour finds the request wrong", answers, false}
 	default:
 		return meaning{fault.Internal, "KKH9021", "an end without a meaning", answers, false}
 	}
