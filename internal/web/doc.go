@@ -1,0 +1,20 @@
+// Package web is the gateway over HTTP: the API for case systems and other clients, and the
+// console of the demo. Both are thin: they turn a token into a [staff.Member], a body into a
+// request of package gateway, and what comes back into JSON or a page.
+//
+// Four rules hold for every answer:
+//
+//   - One function renders every error (problem.go): its status is decided by the kind of the
+//     fault, its words come from the catalogue by message number, and it never repeats a
+//     value that the caller sent.
+//   - A token that is refused is recorded before it is refused. Where that cannot be
+//     recorded, the answer says so instead.
+//   - An identifier of a person stands in a body, never in a URL.
+//   - What is logged, traced and measured of a request is a fixed list: route pattern, method,
+//     status, time, trace. Nothing that a caller can choose is among it. This is why the
+//     instrumentation is our own few lines instead of otelhttp, which notes path, agent and the
+//     Host header.
+//
+// Bodies are read strictly: an unknown or repeated member, another type and text that is not
+// UTF-8 are refused, names are told apart by case.
+package web
