@@ -23,7 +23,7 @@ import (
 func moment() time.Time { return time.Date(2026, 11, 21, 18, 0, 12, 345_678_901, time.UTC) }
 
 // write gives the lines of one event.
-func write(t *testing.T, opt logline.Options, ctx context.Context, message string, attrs ...slog.Attr) string {
+func write(ctx context.Context, t *testing.T, opt logline.Options, message string, attrs ...slog.Attr) string {
 	t.Helper()
 	var out bytes.Buffer
 	h := logline.New(&out, opt)
@@ -45,7 +45,7 @@ func traced(t *testing.T) context.Context {
 }
 
 func TestFormOfALine(t *testing.T) {
-	got := write(t, logline.Options{}, traced(t), "KKH2104",
+	got := write(traced(t), t, logline.Options{}, "KKH2104",
 		slog.String("target", "tax"), slog.Int("ms", 1003), slog.Any("cause", fault.New(fault.Unavailable, "架空 太郎").WithReason("timeout")))
 	want := "2026-11-22T03:00:12.345+09:00 KKH2104-E target=tax ms=1003 cause=timeout 相手先が時間内に応答しません。 trace=4bf92f3577b34da6a3ce929d0e0e4736\n"
 	if got != want {
@@ -54,14 +54,14 @@ func TestFormOfALine(t *testing.T) {
 }
 
 func TestNumberMayStandInAnAttribute(t *testing.T) {
-	got := write(t, logline.Options{}, t.Context(), "breaker changed", logline.Code("KKH2120"), slog.String("target", "tax"))
+	got := write(t.Context(), t, logline.Options{}, "breaker changed", logline.Code("KKH2120"), slog.String("target", "tax"))
 	if !strings.Contains(got, " KKH2120-W target=tax 相手先への照会を自動遮断しました。") || strings.Contains(got, "breaker") {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestFormOfAnObject(t *testing.T) {
-	got := write(t, logline.Options{JSON: true}, traced(t), "KKH2104", slog.String("target", "tax"), slog.String("name", "架空 太郎"))
+	got := write(traced(t), t, logline.Options{JSON: true}, "KKH2104", slog.String("target", "tax"), slog.String("name", "架空 太郎"))
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(got), &fields); err != nil {
 		t.Fatalf("%v: %s", err, got)
@@ -102,7 +102,7 @@ func TestWhatIsKeptBack(t *testing.T) {
 		"a number that is no number":  slog.String("code", "KKH2104; 架空"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := write(t, logline.Options{}, t.Context(), "KKH2104", a)
+			got := write(t.Context(), t, logline.Options{}, "KKH2104", a)
 			want := "2026-11-22T03:00:12.345+09:00 KKH2104-E dropped=1 相手先が時間内に応答しません。\n"
 			if got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
@@ -120,7 +120,7 @@ func TestErrorsGiveTheirMachineWordAlone(t *testing.T) {
 		"no reason":    {fault.New(fault.Denied, "架空太郎"), "cause=denied"},
 		"unclassified": {errors.New("架空太郎"), "cause=internal"},
 	} {
-		if got := write(t, logline.Options{}, t.Context(), "KKH2104", slog.Any("cause", c.err)); !strings.Contains(got, " "+c.want+" ") || strings.Contains(got, "架空") {
+		if got := write(t.Context(), t, logline.Options{}, "KKH2104", slog.Any("cause", c.err)); !strings.Contains(got, " "+c.want+" ") || strings.Contains(got, "架空") {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
@@ -181,7 +181,7 @@ func TestEveryEventIsOneBoundedLine(t *testing.T) {
 		}
 		message := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"KKH2104", "KKH3101", "KKH9999"})).Draw(rt, "message")
 		for _, asJSON := range []bool{false, true} {
-			line := write(t, logline.Options{JSON: asJSON}, traced(t), message, attrs...)
+			line := write(traced(t), t, logline.Options{JSON: asJSON}, message, attrs...)
 			switch {
 			case len(line) > logline.Limit:
 				rt.Fatalf("%d bytes: %s", len(line), line)
@@ -207,7 +207,7 @@ func TestFieldsLeaveRoomForTheWords(t *testing.T) {
 			for _, key := range keys {
 				attrs = append(attrs, slog.String(key, strings.Repeat("x", length)))
 			}
-			line := write(t, logline.Options{JSON: asJSON}, traced(t), "KKH3101", attrs...)
+			line := write(traced(t), t, logline.Options{JSON: asJSON}, "KKH3101", attrs...)
 			if len(line) > logline.Limit || !strings.Contains(line, "記録に書けないので、照会を行いません。") || !strings.Contains(line, "trace") {
 				t.Fatalf("%d bytes: %s", len(line), line)
 			}

@@ -2,9 +2,21 @@ package manual
 
 import (
 	"cmp"
+	"embed"
 	"slices"
+	"strings"
 	"sync"
 )
+
+// messages are the entries, a file for each range of numbers. An entry is one block:
+//
+//	KKH2104-E 相手先が時間内に応答しません。
+//	原因: …
+//	影響: …
+//	対処: …
+//
+//go:embed messages/*.txt
+var messages embed.FS
 
 // Severity is 重大度, the last letter of a message number in the log.
 type Severity string
@@ -44,25 +56,57 @@ type Entry struct {
 // afterwards.
 var index = sync.OnceValue(func() map[string]Entry {
 	byCode := map[string]Entry{}
-	for _, n := range All() {
-		byCode[n.Code] = n
+	files, err := messages.ReadDir("messages")
+	if err != nil {
+		return nil // cannot be: the folder is compiled in
+	}
+	for _, f := range files {
+		text, err := messages.ReadFile("messages/" + f.Name())
+		if err != nil {
+			continue // cannot be, as above
+		}
+		for block := range strings.SplitSeq(string(text), "\n\n") {
+			if e := parse(block); e.Code != "" {
+				byCode[e.Code] = e
+			}
+		}
 	}
 	return byCode
 })
 
-// Message gives the entry of a message number; false where there is no such number.
-func Message(code string) (Entry, bool) {
-	n, ok := index()[code]
-	return n, ok
+// parse reads one block. What is wrong with one is the tests' to say.
+func parse(block string) Entry {
+	var e Entry
+	for line := range strings.Lines(block) {
+		name, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch name {
+		case "#":
+		case "原因:":
+			e.Cause = text
+		case "影響:":
+			e.Effect = text
+		case "対処:":
+			e.Action = text
+		default:
+			code, severity, _ := strings.Cut(name, "-")
+			e.Code, e.Severity, e.Text = code, Severity(severity), text
+		}
+	}
+	return e
 }
 
-// All gives every entry in the order of numbers. Each range of numbers stands in a file
-// of its own; to add a message is to add one block there.
+// Message gives the entry of a message number; false where there is no such number.
+func Message(code string) (Entry, bool) {
+	e, ok := index()[code]
+	return e, ok
+}
+
+// All gives every entry in the order of numbers.
 func All() []Entry {
-	all := slices.Concat(
-		configEntries(), lookupEntries(), staffEntries(), neighbourEntries(), recordEntries(),
-		storeEntries(), apiEntries(), programEntries(), sandboxEntries(), internalEntries(),
-	)
+	all := make([]Entry, 0, len(index()))
+	for _, e := range index() {
+		all = append(all, e)
+	}
 	slices.SortFunc(all, func(a, b Entry) int { return cmp.Compare(a.Code, b.Code) })
 	return all
 }

@@ -1,6 +1,0 @@
-package manual
-
-// sandboxEntries are the messages about the fictional city.
-func sandboxEntries() []Entry {
-	return []Entry{}
-}
