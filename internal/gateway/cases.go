@@ -24,7 +24,6 @@ func (g *Gateway) OpenCase(ctx context.Context, who staff.Member, c ledger.Case)
 	now := g.now()
 	act := staff.Act{Verb: staff.OpenCase, Basis: ledger.Basis{Case: c.ID, Procedure: c.Procedure}, Case: &c, At: now}
 	e := g.entry(who, act)
-	e.Lookup = string(newLookupID(now))
 	for _, p := range c.Persons {
 		e.Subjects = append(e.Subjects, audit.Subject{Atena: string(p), Role: "case"})
 	}
@@ -44,7 +43,6 @@ func (g *Gateway) CloseCase(ctx context.Context, who staff.Member, id ledger.Cas
 	now := g.now()
 	act := staff.Act{Verb: staff.CloseCase, Basis: ledger.Basis{Case: id}, Case: &ledger.Case{ID: id}, At: now}
 	e := g.entry(who, act)
-	e.Lookup = string(newLookupID(now))
 	return g.changeCase(ctx, who, act, e, func(ctx context.Context, tx *store.Tx) error {
 		return ledgerdb.CloseCase(ctx, tx, id, now)
 	})
@@ -55,7 +53,7 @@ func (g *Gateway) CloseCase(ctx context.Context, who staff.Member, id ledger.Cas
 func (g *Gateway) changeCase(ctx context.Context, who staff.Member, act staff.Act, e audit.Entry,
 	change func(context.Context, *store.Tx) error,
 ) error {
-	if _, _, err := g.authorize(ctx, who, &act, e); err != nil {
+	if _, _, err := g.authorize(ctx, who, &act, &e); err != nil {
 		return err
 	}
 	err := store.WithTx(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
@@ -81,8 +79,8 @@ func (g *Gateway) validCase(c ledger.Case) error {
 		return invalid("KKH1108", "/procedure", "there is no such procedure in force")
 	}
 	for _, p := range c.Persons {
-		if !p.Valid() {
-			return invalid("KKH1103", "/persons", "a number has not the shape of a 宛名番号")
+		if err := g.validPerson(p, "/persons"); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ type Found struct {
 // concealment, and never take away somebody whose whereabouts are kept back: guessing an
 // address must not find out whether it is right. Errors: Invalid where more candidates are
 // left than may be shown (KKH1121) or a field is wrong, Denied, and Unavailable where the
-// search or the record is away.
+// search or the record is away; of the result only the ID then means something.
 func (g *Gateway) Find(ctx context.Context, who staff.Member, r FindRequest) (FindResult, error) {
 	if err := validFind(r); err != nil {
 		return FindResult{}, err
@@ -51,25 +51,26 @@ func (g *Gateway) Find(ctx context.Context, who staff.Member, r FindRequest) (Fi
 	now := g.now()
 	act := staff.Act{Verb: staff.Find, Basis: r.Basis, At: now}
 	e := g.entry(who, act)
-	e.Lookup, e.Search = string(newLookupID(now)), g.searched(r)
-	items, _, err := g.authorize(ctx, who, &act, e)
+	e.Search = g.searched(r)
+	nothing := FindResult{ID: ledger.LookupID(e.Lookup)}
+	items, _, err := g.authorize(ctx, who, &act, &e)
 	if err != nil {
-		return FindResult{}, err
+		return nothing, err
 	}
 	items = permitted(ledger.Address, items)
 	if len(items) == 0 {
-		return FindResult{}, g.refuse(ctx, e, fault.New(fault.Denied, "the procedure may see nothing of a search").
+		return nothing, g.refuse(ctx, e, fault.New(fault.Denied, "the procedure may see nothing of a search").
 			WithCode("KKH1223").WithReason("no_items"))
 	}
 	e.Sources, e.Items = []string{string(ledger.Address), string(ledger.Protection)}, words(items)
 	if err := g.keep(ctx, e, g.record.Intend); err != nil {
-		return FindResult{}, err
+		return nothing, err
 	}
 	result, err := g.search(ctx, r, items, ledger.LookupID(e.Lookup))
 	if ctx.Err() != nil {
 		e.Kind = audit.Withheld
 		err = fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
-		return FindResult{}, cmp.Or(g.keep(ctx, e, g.record.Record), err)
+		return nothing, cmp.Or(g.keep(ctx, e, g.record.Record), err)
 	}
 	end := audit.SourceEnd{Source: string(ledger.Address), Outcome: string(ledger.Found), Items: e.Items}
 	if err != nil {
@@ -82,7 +83,7 @@ func (g *Gateway) Find(ctx context.Context, who staff.Member, r FindRequest) (Fi
 		e.Subjects = append(e.Subjects, audit.Subject{Atena: string(c.Person), Role: "candidate"})
 	}
 	if kept := g.keep(ctx, e, g.record.Conclude); kept != nil {
-		return FindResult{}, kept
+		return nothing, kept
 	}
 	result.ID, result.Flags = ledger.LookupID(e.Lookup), e.Flags
 	return result, err

@@ -582,3 +582,57 @@ func TestOpeningACaseIsOneTransactionWithItsEntry(t *testing.T) {
 		t.Errorf("lookup on a closed case: got %v", err)
 	}
 }
+
+func TestWhatIsTypedInPlaceOfACodeIsNotRecorded(t *testing.T) {
+	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+	words := []string{"000-0000-0107", "kakuu-hanako", "030000000123"}
+	for _, word := range words {
+		r := ask()
+		r.Basis = ledger.Basis{Case: ledger.CaseID(word), Procedure: ledger.ProcedureID(word), Purpose: word, Reason: word}
+		if _, err := h.Lookup(t.Context(), worker, r); !fault.Is(err, fault.Denied) {
+			t.Errorf("lookup: got %v, want Denied", err)
+		}
+		r = ask()
+		r.Person, r.Basis.Case = ledger.AtenaNumber("030000000123"), "K-1"
+		if _, err := h.Lookup(t.Context(), worker, r); !fault.Is(err, fault.Invalid) {
+			t.Errorf("twelve digits: got %v, want Invalid", err)
+		}
+		c := ledger.Case{ID: ledger.CaseID(word), Procedure: "registration", Persons: []ledger.AtenaNumber{"0300000001"}}
+		if _, err := h.OpenCase(t.Context(), worker, c); !fault.Is(err, fault.Denied) {
+			t.Errorf("open: got %v, want Denied", err)
+		}
+		if err := h.CloseCase(t.Context(), worker, c.ID); !fault.Is(err, fault.Denied) {
+			t.Errorf("close: got %v, want Denied", err)
+		}
+		auditor := staff.Member{Staff: "3001", Authentication: "card+vein"}
+		_, _, err := h.SearchRecord(t.Context(), auditor, gateway.RecordRequest{Filter: audit.Filter{Lookup: word}, Basis: ledger.Basis{Purpose: word}})
+		if !fault.Is(err, fault.Invalid) {
+			t.Errorf("search: got %v, want Invalid", err)
+		}
+	}
+	var export strings.Builder
+	if err := h.record.Export(t.Context(), &export, audit.Filter{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range words {
+		if strings.Contains(export.String(), word) {
+			t.Errorf("the record holds %q", word)
+		}
+	}
+	if !strings.Contains(export.String(), "case_digest") {
+		t.Error("the record keeps no digest of the case that was tried")
+	}
+}
+
+func TestRefusalBearsItsNumber(t *testing.T) {
+	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+	r := ask()
+	r.Basis.Purpose = "nosuch"
+	got, err := h.Lookup(t.Context(), worker, r)
+	if !fault.Is(err, fault.Denied) || got.ID == "" || len(got.Sources) != 0 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if kinds := h.entries(got.ID); !slices.Equal(kinds, []string{"refused"}) {
+		t.Errorf("the record of the refusal: got %v", kinds)
+	}
+}

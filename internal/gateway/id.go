@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"kakehashi/internal/ledger"
@@ -19,6 +20,24 @@ func newLookupID(at time.Time) ledger.LookupID {
 		random[i] = alphabet[b%32]
 	}
 	return ledger.LookupID("Q-" + at.In(jst).Format("060102") + "-" + string(random[:4]) + "-" + string(random[4:]))
+}
+
+// isLookupID tells whether s has the form of a 照会番号.
+func isLookupID(s string) bool {
+	if len(s) != len("Q-261122-7F3K-9MTX") || s[:2] != "Q-" || s[8] != '-' || s[13] != '-' {
+		return false
+	}
+	for _, c := range s[2:8] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	for _, c := range s[9:13] + s[14:] {
+		if !strings.ContainsRune(alphabet, c) {
+			return false
+		}
+	}
+	return true
 }
 
 // jst is Japan's time, which has known no summer time since 1951.

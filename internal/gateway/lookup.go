@@ -51,7 +51,8 @@ type SourceResult struct {
 
 // Lookup asks all sources that the procedure may see about one person. An error means that
 // nothing is released: Denied (recorded), Invalid, or Unavailable where the record cannot be
-// written. A source that is away is no error but its outcome.
+// written; of the result only the ID then means something, by which the record knows it.
+// A source that is away is no error but its outcome.
 func (g *Gateway) Lookup(ctx context.Context, who staff.Member, r LookupRequest) (LookupResult, error) {
 	now := g.now()
 	if err := g.validLookup(r); err != nil {
@@ -59,38 +60,38 @@ func (g *Gateway) Lookup(ctx context.Context, who staff.Member, r LookupRequest)
 	}
 	act := staff.Act{Verb: staff.Lookup, Basis: r.Basis, Persons: []ledger.AtenaNumber{r.Person}, At: now}
 	entry := g.entry(who, act)
-	entry.Lookup = string(newLookupID(now))
 	entry.Subjects = []audit.Subject{{Atena: string(r.Person), Role: "asked"}}
-	items, concerned, err := g.authorize(ctx, who, &act, entry)
+	nothing := LookupResult{ID: ledger.LookupID(entry.Lookup)}
+	items, concerned, err := g.authorize(ctx, who, &act, &entry)
 	if err != nil {
-		return LookupResult{}, err
+		return nothing, err
 	}
 	l := &lookup{g: g, request: r, items: items, concerned: concerned}
 	l.result = LookupResult{ID: ledger.LookupID(entry.Lookup), At: now, Flags: entry.Flags}
 	l.prepare()
 	entry.Sources, entry.Items = l.asked(), words(items)
 	if err := g.keep(ctx, entry, g.record.Intend); err != nil {
-		return LookupResult{}, err
+		return nothing, err
 	}
 	l.ask(ctx)
 	if ctx.Err() != nil { // nobody waits for the answer: it is not released, and the record says so
 		entry.Kind = audit.Withheld
 		if err := g.keep(ctx, entry, g.record.Record); err != nil {
-			return LookupResult{}, err
+			return nothing, err
 		}
-		return LookupResult{}, fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
+		return nothing, fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
 	}
 	l.release()
 	entry.Ends, entry.Subjects = l.ends(), l.subjects(entry.Subjects)
 	if err := g.keep(ctx, entry, g.record.Conclude); err != nil {
-		return LookupResult{}, err
+		return nothing, err
 	}
 	return l.result, nil
 }
 
 func (g *Gateway) validLookup(r LookupRequest) error {
-	if !r.Person.Valid() {
-		return invalid("KKH1103", "/person/atena_number", "the number has not the shape of a 宛名番号")
+	if err := g.validPerson(r.Person, "/person/atena_number"); err != nil {
+		return err
 	}
 	if r.Basis.Case != "" && !r.Basis.Case.Valid() {
 		return invalid("KKH1104", "/case", "the case number has not its shape")
@@ -107,6 +108,17 @@ func (g *Gateway) validLookup(r LookupRequest) error {
 		if len(value) > 2000 {
 			return invalid("KKH1106", "/compare/values", "a value is too long")
 		}
+	}
+	return nil
+}
+
+// validPerson refuses what cannot be a 宛名番号 of this city. Where its length is not
+// configured, twelve digits are refused as well: they may be a 個人番号, which must not get
+// into the record.
+func (g *Gateway) validPerson(p ledger.AtenaNumber, pointer string) error {
+	digits := g.cfg.AtenaDigits
+	if !p.Valid() || digits > 0 && len(p) != digits || digits == 0 && len(p) == 12 {
+		return invalid("KKH1103", pointer, "the number has not the shape of a 宛名番号")
 	}
 	return nil
 }

@@ -23,12 +23,13 @@ func (g *Gateway) keep(ctx context.Context, e audit.Entry, write func(context.Co
 	return write(ctx, e)
 }
 
-// entry begins the record's entry of an act: who, what, on what basis.
+// entry begins the record's entry of an act: who, what, on what basis. Of the basis it
+// keeps what the configuration knows; the case is added by authorize.
 func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
+	known := g.rules.Known(a.Basis, a.At)
 	e := audit.Entry{
-		Act:       string(a.Verb),
-		Case:      string(a.Basis.Case),
-		Procedure: string(a.Basis.Procedure), Purpose: a.Basis.Purpose, Reason: a.Basis.Reason,
+		Lookup: string(newLookupID(a.At)), Act: string(a.Verb),
+		Procedure: string(known.Procedure), Purpose: known.Purpose, Reason: known.Reason,
 		LegalBasis: g.rules.LegalBasis(a.Basis.Procedure, a.At),
 		Actor: audit.Actor{
 			Staff: who.Staff, Department: who.Department, Terminal: who.Terminal,
@@ -46,8 +47,9 @@ func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
 
 // authorize finds the fact behind the case and asks the rules. A refusal is recorded first
 // and told afterwards; where it cannot be recorded, that is told instead. It gives the
-// permitted items and the persons whom the case concerns.
-func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act, e audit.Entry) ([]ledger.Item, []ledger.AtenaNumber, error) {
+// permitted items and the persons whom the case concerns. The entry gets the number of the
+// case once that is known to be one; of anything else typed in its place a keyed digest.
+func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act, e *audit.Entry) ([]ledger.Item, []ledger.AtenaNumber, error) {
 	if a.Basis.Case != "" && a.Case == nil {
 		c, err := g.findCase(ctx, who, a.Basis.Case)
 		if err != nil {
@@ -56,8 +58,19 @@ func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act,
 		a.Case = c
 	}
 	items, err := g.rules.Authorize(who, *a)
+	managing := a.Verb == staff.OpenCase || a.Verb == staff.CloseCase
+	switch {
+	case a.Basis.Case == "":
+	case a.Case == nil, managing && err != nil:
+		e.Detail = map[string]string{"case_digest": g.record.Digest("case", string(a.Basis.Case))}
+	default:
+		e.Case = string(a.Basis.Case)
+	}
 	if err != nil {
-		return nil, nil, g.refuse(ctx, e, err)
+		if managing {
+			e.Subjects = nil
+		}
+		return nil, nil, g.refuse(ctx, *e, err)
 	}
 	var concerned []ledger.AtenaNumber
 	if a.Case != nil {
@@ -117,19 +130,37 @@ func (g *Gateway) ExportRecord(ctx context.Context, who staff.Member, r RecordRe
 }
 
 func (g *Gateway) admitReader(ctx context.Context, who staff.Member, verb staff.Verb, r RecordRequest) error {
+	if err := g.validFilter(r.Filter); err != nil {
+		return err
+	}
 	now := g.now()
 	act := staff.Act{Verb: verb, Basis: r.Basis, At: now}
 	e := g.entry(who, act)
-	e.Lookup = string(newLookupID(now))
 	e.Detail = filterWords(r.Filter)
 	if r.Filter.Person != "" {
 		e.Subjects = []audit.Subject{{Atena: r.Filter.Person, Role: "asked"}}
 	}
-	if _, _, err := g.authorize(ctx, who, &act, e); err != nil {
+	if _, _, err := g.authorize(ctx, who, &act, &e); err != nil {
 		return err
 	}
 	e.Kind = audit.Read
 	return g.keep(ctx, e, g.record.Record)
+}
+
+// validFilter refuses what has not the shape of what it is searched by, since the record
+// keeps by what it was searched.
+func (g *Gateway) validFilter(f audit.Filter) error {
+	switch {
+	case f.Lookup != "" && !isLookupID(f.Lookup):
+		return invalid("KKH1109", "/lookup_id", "the number has not the shape of a 照会番号")
+	case f.Case != "" && !ledger.CaseID(f.Case).Valid():
+		return invalid("KKH1104", "/case", "the case number has not its shape")
+	case f.Staff != "" && !ledger.CaseID(f.Staff).Valid():
+		return invalid("KKH1109", "/staff", "the staff number has not its shape")
+	case f.Person != "":
+		return g.validPerson(ledger.AtenaNumber(f.Person), "/atena_number")
+	}
+	return nil
 }
 
 // filterWords says by which fields the record was read; a person's number is a subject of
@@ -150,8 +181,7 @@ func (g *Gateway) ProbeRecord(ctx context.Context, who staff.Member) (string, er
 	now := g.now()
 	act := staff.Act{Verb: staff.Probe, At: now}
 	e := g.entry(who, act)
-	e.Lookup = string(newLookupID(now))
-	if _, _, err := g.authorize(ctx, who, &act, e); err != nil {
+	if _, _, err := g.authorize(ctx, who, &act, &e); err != nil {
 		return "", err
 	}
 	e.Kind = audit.Probe
@@ -174,7 +204,7 @@ func (g *Gateway) Watch(ctx context.Context, who staff.Member) error {
 	act := staff.Act{Verb: staff.Watch, At: g.now()}
 	e := g.entry(who, act)
 	e.Lookup = string(newLookupID(act.At))
-	_, _, err := g.authorize(ctx, who, &act, e)
+	_, _, err := g.authorize(ctx, who, &act, &e)
 	return err
 }
 

@@ -50,6 +50,24 @@ func (r Rules) LegalBasis(id ledger.ProcedureID, at time.Time) string {
 	return ""
 }
 
+// Known gives the parts of a basis that the configuration knows: a procedure in force, a
+// purpose of it, a reason that it allows. Anything else is empty, so that what somebody
+// typed in the place of a code is never recorded. The case is not judged here and empty.
+func (r Rules) Known(b ledger.Basis, at time.Time) ledger.Basis {
+	p, ok := r.procedure(b.Procedure, at)
+	if !ok {
+		return ledger.Basis{}
+	}
+	known := ledger.Basis{Procedure: b.Procedure}
+	if hasCode(p.Purposes, b.Purpose) {
+		known.Purpose = b.Purpose
+	}
+	if hasCode(p.WithoutCase, b.Reason) {
+		known.Reason = b.Reason
+	}
+	return known
+}
+
 // Roles gives the roles that the grants give the member at the time.
 func (r Rules) Roles(who Member, at time.Time) []Role {
 	var roles []Role
