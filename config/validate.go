@@ -64,17 +64,24 @@ func (d *decoder) faulty(path string) bool {
 	return false
 }
 
-// flatten gives the errors that errors.Join or several %w put together.
+// flatten gives the errors that errors.Join put together, through what is wrapped around
+// them.
 func flatten(err error) []error {
-	if err == nil {
+	switch e := err.(type) { //nolint:errorlint // it is the chain itself that is walked
+	case nil:
 		return nil
-	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
+	case *fault.Error:
+		return []error{e}
+	case interface{ Unwrap() []error }:
 		var all []error
-		for _, one := range many.Unwrap() {
+		for _, one := range e.Unwrap() {
 			all = append(all, flatten(one)...)
 		}
 		return all
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return flatten(inner)
+		}
 	}
 	return []error{err}
 }
