@@ -104,8 +104,14 @@ func (r *Running) ClearFaults(ctx context.Context, system string) error {
 	})
 }
 
-// change changes the faults, and doors with them.
+// change changes the faults, and doors with them. Stand-ins that have stopped refuse: the
+// folder may be another's by now.
 func (r *Running) change(ctx context.Context, what string, change func(*state) bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return fmt.Errorf("%s: %w", what, ErrNotRunning)
+	}
 	if err := r.city.keeper.change(change); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

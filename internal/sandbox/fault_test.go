@@ -225,6 +225,16 @@ func TestExpiredToken(t *testing.T) {
 	}
 }
 
+func TestExpiredTokenReplacedByAnotherFault(t *testing.T) {
+	s := stage(t, sandbox.Options{Now: noon})
+	s.set(t, sandbox.Tax, sandbox.KindExpiredToken)
+	s.set(t, sandbox.Tax, sandbox.KindSlow)
+	s.clear(t, sandbox.Tax)
+	if r, err := s.readTax(t); err != nil || r.status != http.StatusUnauthorized {
+		t.Errorf("a token given before is good again: status %d, %v", r.status, err)
+	}
+}
+
 func TestExpiredTokenOfProtectionAlone(t *testing.T) {
 	s := stage(t, sandbox.Options{Now: noon})
 	s.set(t, sandbox.Protection, sandbox.KindExpiredToken)

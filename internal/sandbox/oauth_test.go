@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +145,21 @@ func TestIntrospection(t *testing.T) {
 		if diff := cmp.Diff(map[string]any{"active": false}, inspect(token)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+func TestTokenThatCannotBeKeptIsNotGiven(t *testing.T) {
+	dir := t.TempDir()
+	c, _ := start(t, dir, sandbox.Options{Now: noon})
+	tax := callerOf(t, c, sandbox.Tax)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	r := tax.post(t, "/oauth2/token", tax.form(tax.assertion(t, nil), tax.Scopes...))
+	var got refusal
+	decode(t, r.body, &got)
+	if r.status != http.StatusServiceUnavailable || got.Detail != "想定外のエラーが発生しました。" {
+		t.Errorf("status %d, %s, want 503", r.status, r.body)
 	}
 }
 

@@ -5,16 +5,15 @@ import "time"
 // The codes of the fictional city. They begin with letters on purpose: nobody can take
 // them for the real ones, which are not public.
 const (
-	sexUnknown, man, woman = "0", "1", "2"
+	man, woman = "1", "2"
 
-	head, husband, wife, child           = "H1", "H2", "H3", "H4"
-	father, mother, grandchild, relative = "H5", "H6", "H9", "HC"
+	head, wife, child, father, mother = "H1", "H3", "H4", "H5", "H6"
 
 	living, left, dead, outside = "J1", "J2", "J3", "J9"
 
 	taxed, perCapita, exempt, undeclared = "K1", "K2", "K3", "K9"
 
-	movedIn, movedOut, born, died, movedWithin, entered = "D1", "D2", "D3", "D4", "D5", "D7"
+	movedIn, movedOut, born, died, movedWithin = "D1", "D2", "D3", "D4", "D5"
 )
 
 // The open ends of a DATE.

@@ -22,8 +22,8 @@ type Running struct {
 	done    chan struct{}
 	err     error // why it did not end well; read after done
 
-	mu    sync.Mutex // one at a time opens and shuts doors
-	ended bool       // no door opens any more
+	mu    sync.Mutex // one at a time changes faults, opens and shuts doors
+	ended bool       // nothing changes any more
 }
 
 // Start takes the folder and serves the stand-ins until ctx ends or [Running.Close] is
@@ -58,9 +58,6 @@ func (r *Running) open(ctx context.Context) error {
 	if err := c.keeper.reload(); err != nil {
 		return err
 	}
-	if err := c.keeper.change(func(s *state) bool { return s.endExpired(c.opt.Now()) }); err != nil {
-		return err
-	}
 	c.town() // so that the first who asks does not wait for it
 	issuer, err := c.issuer()
 	if err != nil {
@@ -78,7 +75,7 @@ func (r *Running) open(ctx context.Context) error {
 		r.doors[name] = newDoor(ctx, handlers[name], r.notify)
 		r.doors[name].open(listeners[name])
 	}
-	err = r.settle(ctx)
+	err = r.expire(ctx)
 	r.doors[controlServer] = newDoor(ctx, handlers[controlServer], r.notify)
 	r.doors[controlServer].open(listeners[controlServer])
 	return err
@@ -140,10 +137,7 @@ const troublePause = 100 * time.Millisecond
 // watch ends faults whose time is over and opens doors again, until ctx ends.
 func (r *Running) watch(ctx context.Context) {
 	for {
-		now := r.city.opt.Now()
-		err := r.city.keeper.change(func(s *state) bool { return s.endExpired(now) })
-		err = errors.Join(err, r.settle(ctx))
-		timer := time.NewTimer(r.pause(err))
+		timer := time.NewTimer(r.pause(r.expire(ctx)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -169,12 +163,19 @@ func (r *Running) pause(trouble error) time.Duration {
 	}
 }
 
-// settle shuts the door of every provider that is down and opens all others. An error
-// says that a port could not be taken again: somebody has it now.
-func (r *Running) settle(ctx context.Context) error {
+// expire ends the faults whose time is over and settles the doors.
+func (r *Running) expire(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended || ctx.Err() != nil {
+	now := r.city.opt.Now()
+	err := r.city.keeper.change(func(s *state) bool { return s.endExpired(now) })
+	return errors.Join(err, r.settle(ctx))
+}
+
+// settle shuts the door of every provider that is down and opens all others. An error
+// says that a port could not be taken again: somebody has it now. The caller holds mu.
+func (r *Running) settle(ctx context.Context) error {
+	if ctx.Err() != nil {
 		return nil
 	}
 	s := r.city.keeper.get()

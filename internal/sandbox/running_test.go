@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,14 +128,14 @@ func TestTwoDoNotServeOneFolder(t *testing.T) {
 	if _, _, ok := sandbox.Find(t.Context(), dir); !ok {
 		t.Error("the first serves no longer")
 	}
+	if err := r.SetFault(t.Context(), sandbox.Tax, sandbox.KindBusy, 0); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.SetFault(t.Context(), sandbox.Tax, sandbox.KindDown, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.ClearFaults(t.Context(), ""); err != nil { // must open nothing any more
-		t.Fatal(err)
+	if err := r.ClearFaults(t.Context(), ""); !errors.Is(err, sandbox.ErrNotRunning) {
+		t.Errorf("who has stopped still changes the folder: %v", err)
 	}
 	again, err := other.Start(t.Context())
 	if err != nil {
@@ -142,6 +143,9 @@ func TestTwoDoNotServeOneFolder(t *testing.T) {
 	}
 	if again.Addresses() != c.Addresses() {
 		t.Errorf("the ports changed: %v, %v", c.Addresses(), again.Addresses())
+	}
+	if faults := again.Status().Faults; len(faults) != 1 { // set after the second had opened the folder
+		t.Errorf("what the first changed is forgotten: %v", faults)
 	}
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
@@ -168,6 +172,38 @@ func TestFoundingAtOnceGivesOneCity(t *testing.T) {
 			t.Fatal("two processes founded two cities")
 		}
 	}
+}
+
+func TestAnotherProgramAtTheControlIsNotFound(t *testing.T) {
+	dir := t.TempDir()
+	c, err := sandbox.Open(dir, sandbox.Options{Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", strings.TrimPrefix(c.Addresses().Control, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"another","pid":1}`))
+	})}
+	served := make(chan error, 1)
+	go func() { served <- other.Serve(l) }()
+	if _, pid, ok := sandbox.Find(t.Context(), dir); ok {
+		t.Errorf("process %d is taken for one that serves this folder", pid)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
 }
 
 func TestTakenPort(t *testing.T) {

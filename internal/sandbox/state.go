@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,34 +31,28 @@ type grant struct {
 // keeper holds the state and keeps it on disk. It is safe for concurrent use.
 type keeper struct {
 	dir string
-	mu  sync.RWMutex
-	now state
+	now atomic.Pointer[state] // what it points to never changes
+	mu  sync.Mutex            // one at a time changes it
 }
 
 // openKeeper reads the state of a folder.
 func openKeeper(dir string) (*keeper, error) {
 	k := &keeper{dir: dir}
-	if err := readFile(dir, stateFile, &k.now); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return k, k.reload()
 }
 
 // get gives the state. Nobody may change it.
-func (k *keeper) get() state {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.now
-}
+func (k *keeper) get() state { return *k.now.Load() }
 
 // change changes the state. When it returns nil the new state is on disk; on an error the
 // old one holds. A change that returns false changes nothing.
 func (k *keeper) change(change func(*state) bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := k.get()
 	next := state{
-		Ports: copied(k.now.Ports), Faults: copied(k.now.Faults), Tokens: copied(k.now.Tokens),
-		Seen: copied(k.now.Seen), Issued: k.now.Issued, Void: copied(k.now.Void),
+		Ports: copied(now.Ports), Faults: copied(now.Faults), Tokens: copied(now.Tokens),
+		Seen: copied(now.Seen), Issued: now.Issued, Void: copied(now.Void),
 	}
 	if !change(&next) {
 		return nil
@@ -65,7 +60,7 @@ func (k *keeper) change(change func(*state) bool) error {
 	if err := writeFile(k.dir, stateFile, next); err != nil {
 		return err
 	}
-	k.now = next
+	k.now.Store(&next)
 	return nil
 }
 
@@ -89,12 +84,12 @@ func digest(parts ...string) string {
 
 // reload reads the state again, which another process may have changed.
 func (k *keeper) reload() error {
-	fresh, err := openKeeper(k.dir)
-	if err != nil {
-		return err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.now = fresh.now
+	fresh := new(state)
+	if err := readFile(k.dir, stateFile, fresh); err != nil {
+		return err
+	}
+	k.now.Store(fresh)
 	return nil
 }

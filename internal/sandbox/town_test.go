@@ -151,8 +151,9 @@ func TestPersonasAreWhatTheirTagsSay(t *testing.T) {
 			t.Errorf("%s shares a key, a case or a telephone", p.Key)
 		}
 		keys[p.Key], cases[p.Case], phones[p.Phone] = true, true, true
-		if got, want := slices.Contains(p.Tags, tagProtected), town.concealed(person); got != want {
-			t.Errorf("%s: protected is %v, want %v", p.Key, got, want)
+		checkTag(t, p, "protected", strings.HasPrefix(p.Key, "shielded") || p.Key == "outside-hidden")
+		if sorted := slices.Sorted(slices.Values(p.Tags)); len(slices.Compact(sorted)) != len(p.Tags) {
+			t.Errorf("%s bears a tag twice: %v", p.Key, p.Tags)
 		}
 		if p.Members[0] != p.AtenaNumber {
 			t.Errorf("%s is not the first of its members", p.Key)
