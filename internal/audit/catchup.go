@@ -74,6 +74,7 @@ func (l *Log) catchUp(ctx context.Context) ([]Entry, error) {
 type fileEnd struct {
 	below []string // the last few of trees that are not larger than the database's
 	ahead []string // those at the end that are of larger trees
+	sizes []int64  // of ahead
 }
 
 // readFile reads the end of the file of checkpoints.
@@ -86,27 +87,38 @@ func readFile(path string, stands int64) (end fileEnd, err error) {
 		return end, fileFault("open", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	var sizes []int64 // of ahead
-	_, err = walkNotes(file, func(signed string) error {
+	info, err := file.Stat()
+	if err != nil {
+		return end, fileFault("read", err)
+	}
+	notes := newNoteReader(file, info.Size())
+	for {
+		signed, more, err := notes.next()
+		if err != nil || !more {
+			return end, err
+		}
 		size, ok := sizeOf(signed)
 		if !ok {
-			return inconsistent("the file of checkpoints holds something else")
+			return end, inconsistent("the file of checkpoints holds something else")
 		}
-		for n := len(sizes) - 1; n >= 0 && sizes[n] >= size; n-- {
-			sizes, end.ahead = sizes[:n], end.ahead[:n] // lost long ago, and declared
-		}
-		if size > stands {
-			sizes, end.ahead = append(sizes, size), append(end.ahead, signed)
-			return nil
-		}
-		sizes, end.ahead = nil, nil
-		if len(end.below) == 64 {
-			end.below = append(end.below[:0], end.below[32:]...)
-		}
-		end.below = append(end.below, signed)
-		return nil
-	})
-	return end, err
+		end.add(signed, size, stands)
+	}
+}
+
+// add takes the next note of the file.
+func (end *fileEnd) add(signed string, size, stands int64) {
+	for n := len(end.sizes) - 1; n >= 0 && end.sizes[n] >= size; n-- {
+		end.sizes, end.ahead = end.sizes[:n], end.ahead[:n] // lost long ago, and declared
+	}
+	if size > stands {
+		end.sizes, end.ahead = append(end.sizes, size), append(end.ahead, signed)
+		return
+	}
+	end.sizes, end.ahead = nil, nil
+	if len(end.below) == 64 {
+		end.below = append(end.below[:0], end.below[32:]...)
+	}
+	end.below = append(end.below, signed)
 }
 
 // sizeOf reads the size out of a checkpoint without making sure who signed it.

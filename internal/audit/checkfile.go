@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -34,11 +33,17 @@ func (f *checkFile) ready() error {
 	if err != nil {
 		return fileFault("open", err)
 	}
-	whole, err := walkNotes(file, func(string) error { return nil })
+	info, err := file.Stat()
 	if err != nil {
-		return errors.Join(err, file.Close())
+		return errors.Join(fileFault("read", err), file.Close())
 	}
-	if err := errors.Join(file.Truncate(whole), file.Sync(), file.Close()); err != nil {
+	notes := newNoteReader(file, info.Size())
+	for more := true; more; {
+		if _, more, err = notes.next(); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	if err := errors.Join(file.Truncate(notes.whole), file.Sync(), file.Close()); err != nil {
 		return fileFault("ready", err)
 	}
 	return syncFolder(filepath.Dir(f.path))
@@ -84,35 +89,38 @@ func (f *checkFile) add(notes []checkpoint) error {
 	return nil
 }
 
-// walkNotes gives the notes one by one, as they stand, and tells how many bytes the whole
-// ones take. What a crash left in part at the end is passed over.
-func walkNotes(r io.Reader, each func(note string) error) (whole int64, err error) {
-	in := bufio.NewReader(r)
+// noteReader gives the notes of a file one by one, as they stand. What a crash left in
+// part at the end is passed over.
+type noteReader struct {
+	in    *bufio.Reader
+	whole int64 // how many bytes the notes given so far take
+}
+
+func newNoteReader(r io.ReaderAt, length int64) *noteReader {
+	return &noteReader{in: bufio.NewReader(io.NewSectionReader(r, 0, length))}
+}
+
+// next gives the next whole note; false at the end.
+func (n *noteReader) next() (string, bool, error) {
 	var note bytes.Buffer
-	blank := 0 // empty lines: the first ends the text, the second the note
-	for {
-		line, err := in.ReadBytes('\n')
+	for blank := 0; ; { // empty lines: the first ends the text, the second the note
+		line, err := n.in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return whole, nil
+			return "", false, nil
 		}
 		if err != nil {
-			return whole, fmt.Errorf("read the checkpoints: %w", err)
+			return "", false, fileFault("read", err)
 		}
 		if len(line) == 1 {
 			blank++
 		}
-		if blank < 2 {
-			note.Write(line)
-			if note.Len() > 64<<10 {
-				return whole, fault.New(fault.Invalid, "the file of checkpoints holds something else")
-			}
-			continue
+		if blank == 2 {
+			n.whole += int64(note.Len()) + 1
+			return note.String(), true, nil
 		}
-		whole += int64(note.Len()) + 1
-		if err := each(note.String()); err != nil {
-			return whole, err
+		note.Write(line)
+		if note.Len() > 64<<10 {
+			return "", false, fault.New(fault.Invalid, "the file of checkpoints holds something else").WithCode("KKH3108")
 		}
-		note.Reset()
-		blank = 0
 	}
 }

@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kakehashi/internal/store"
+)
+
+// The yardsticks: the same number of bytes, durable, by the plainest means.
+const recordBytes = 512
+
+// measure runs work from n goroutines for a fixed time and gives how often it was done a
+// second.
+func measure(b *testing.B, n int, work func(i int64) error) float64 {
+	b.Helper()
+	const span = 1500 * time.Millisecond
+	var done, at atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for range n {
+		all.Go(func() {
+			for time.Since(began) < span {
+				if err := work(at.Add(1)); err != nil {
+					b.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return float64(done.Load()) / time.Since(began).Seconds()
+}
+
+// group is the plainest group commit: one goroutine flushes all that wait.
+type group struct {
+	mu      sync.Mutex
+	waiting []chan error
+	wake    chan struct{}
+	flush   func(n int) error
+}
+
+func newGroup(b *testing.B, flush func(n int) error) *group {
+	g := &group{wake: make(chan struct{}, 1), flush: flush}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		last := 0
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-g.wake:
+			}
+			for deadline := time.Now().Add(lingering); last >= many && time.Now().Before(deadline); {
+				g.mu.Lock()
+				n := len(g.waiting)
+				g.mu.Unlock()
+				if n >= last {
+					break
+				}
+				time.Sleep(20 * time.Microsecond)
+			}
+			g.mu.Lock()
+			batch := g.waiting
+			g.waiting = nil
+			g.mu.Unlock()
+			last = len(batch)
+			err := g.flush(len(batch))
+			for _, w := range batch {
+				w <- err
+			}
+		}
+	}()
+	b.Cleanup(func() { cancel(); <-ended })
+	return g
+}
+
+func (g *group) add() error {
+	w := make(chan error, 1)
+	g.mu.Lock()
+	g.waiting = append(g.waiting, w)
+	g.mu.Unlock()
+	signal(g.wake)
+	return <-w
+}
+
+func rawFile(b *testing.B) *group {
+	f, err := os.Create(filepath.Join(b.TempDir(), "raw"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.Close() })
+	bytes := make([]byte, recordBytes*maxWaiting)
+	return newGroup(b, func(n int) error {
+		if _, err := f.Write(bytes[:n*recordBytes]); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
+// rawTable gives a table without index or hash, and a way to insert n rows into it.
+func rawTable(b *testing.B, db *store.DB) func(n int) error {
+	payload := []byte(strings.Repeat("x", recordBytes))
+	ctx := context.Background()
+	err := store.WithTx(ctx, db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE TABLE raw (id INTEGER PRIMARY KEY, payload BLOB NOT NULL)")
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(n int) error {
+		rows := make([][]any, n)
+		for i := range rows {
+			rows[i] = []any{payload}
+		}
+		return store.WithTx(ctx, db, func(ctx context.Context, tx *store.Tx) error {
+			return tx.Bulk(ctx, "INSERT INTO raw (payload) VALUES ($1)", rows)
+		})
+	}
+}
+
+// BenchmarkAppend measures durable appends of intents, each about 512 bytes and about one
+// person, against the same bytes group-committed to a file, group-committed to a table of
+// the same kind of database, and committed one by one.
+func BenchmarkAppend(b *testing.B) {
+	for _, sealing := range []bool{false, true} {
+		for _, writers := range []int{1, 8, 64} {
+			b.Run(fmt.Sprintf("sealing=%v/writers=%d", sealing, writers), func(b *testing.B) {
+				var ours, file, table, single float64
+				for b.Loop() {
+					h := newHouse(b)
+					h.cfg.SealEvery = time.Minute
+					if sealing {
+						h.cfg.SealEvery = 500 * time.Millisecond
+					}
+					h.start()
+					ours += measure(b, writers, func(i int64) error {
+						return h.log.Intend(context.Background(), lookupEntry(fmt.Sprintf("Q-261124-%08X", i*2654435761%(1<<32)), fmt.Sprintf("%015d", i*7919%1_000_000)))
+					})
+					h.stop()
+					g := rawFile(b)
+					file += measure(b, writers, func(int64) error { return g.add() })
+					raw := newHouse(b)
+					raw.open()
+					insert := rawTable(b, raw.db)
+					g = newGroup(b, insert)
+					table += measure(b, writers, func(int64) error { return g.add() })
+					single += measure(b, writers, func(int64) error { return insert(1) })
+					raw.stop()
+				}
+				b.ReportMetric(ours/float64(b.N), "entries/s")
+				b.ReportMetric(ours/file, "ratio_raw_file")
+				b.ReportMetric(ours/table, "ratio_raw_sqlite")
+				b.ReportMetric(ours/single, "ratio_single_commits")
+			})
+		}
+	}
+}

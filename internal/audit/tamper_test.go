@@ -1,0 +1,442 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+func (h *house) input() VerifyInput {
+	return VerifyInput{
+		DB: h.path("kakehashi.db"), Checkpoints: h.cfg.CheckpointsFile,
+		PublicKeyFile: h.cfg.PublicKeyFile, MACKeyFile: h.cfg.MACKeyFile,
+	}
+}
+
+func (h *house) verify() Report {
+	h.t.Helper()
+	r, err := Verify(context.Background(), h.input())
+	if err != nil {
+		h.t.Fatalf("verify: %v", err)
+	}
+	return r
+}
+
+func (h *house) wantOK() Report {
+	h.t.Helper()
+	r := h.verify()
+	if !r.OK {
+		h.t.Errorf("the record should verify: %+v", r)
+	}
+	return r
+}
+
+// wantKinds wants the record not to verify, and a problem of one of the kinds.
+func wantKinds(t testing.TB, r Report, kinds ...ProblemKind) {
+	t.Helper()
+	if r.OK {
+		t.Errorf("nothing was found; want %v", kinds)
+		return
+	}
+	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return slices.Contains(kinds, p.Kind) }) {
+		t.Errorf("got %+v, want one of %v", r.Problems, kinds)
+	}
+}
+
+// copy gives a house of the same things in another folder, for a test of its own.
+func (h *house) copy(t testing.TB) *house {
+	t.Helper()
+	c := &house{t: t, dir: t.TempDir(), keys: h.keys, cfg: h.cfg}
+	names, err := os.ReadDir(h.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(h.path(name.Name()))
+		if err == nil {
+			err = os.WriteFile(c.path(name.Name()), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range []*string{&c.cfg.MACKeyFile, &c.cfg.SigningKeyFile, &c.cfg.PublicKeyFile, &c.cfg.CheckpointsFile} {
+		*p = c.path(filepath.Base(*p))
+	}
+	return c
+}
+
+// tamper changes the database behind the gateway's back.
+func (h *house) tamper(statements ...string) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			h.t.Fatalf("%s: %v", s, err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// filled gives a record with something in every table: several writers, a number that is
+// void, and entries that wait to be sealed.
+func filled(t testing.TB) *house {
+	t.Helper()
+	h := newHouse(t)
+	for run := range 3 {
+		h.start()
+		for i := range 4 {
+			h.ask(fmt.Sprintf("Q-%d-%d", run, i))
+			h.settle()
+		}
+		err := store.WithTx(context.Background(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			return errors.Join(h.log.Append(ctx, tx, Entry{Kind: Change}), fault.New(fault.Conflict, "taken back"))
+		})
+		if !fault.Is(err, fault.Conflict) {
+			t.Fatalf("a change that is taken back: %v", err)
+		}
+		if err := h.log.Record(context.Background(), Entry{Kind: Refused, Lookup: fmt.Sprint("R-", run), Code: "KKH1201"}); err != nil {
+			t.Fatal(err)
+		}
+		h.stop()
+	}
+	h.open()
+	for i := range 7 {
+		err := store.WithTx(context.Background(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			return h.log.Append(ctx, tx, lookupEntryOf(Change, fmt.Sprint("S-", i)))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.stop()
+	return h
+}
+
+func lookupEntryOf(kind Kind, id string) Entry {
+	e := lookupEntry(id, "000000000000033")
+	e.Kind = kind
+	return e
+}
+
+// auditTables gives the tables and their columns, as a stranger finds them.
+func (h *house) auditTables() map[string][]string {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name LIKE 'audit!_%' ESCAPE '!'")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer rows.Close()
+	tables := map[string][]string{}
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			h.t.Fatal(err)
+		}
+		tables[table] = append(tables[table], column)
+	}
+	if len(tables) < 5 {
+		h.t.Fatalf("tables: got %v", tables)
+	}
+	return tables
+}
+
+func (h *house) one(query string) int64 {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.Close()
+	var n int64
+	if err := db.QueryRow(query).Scan(&n); err != nil {
+		h.t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+func TestVerifyIsContentWithWhatTheGatewayWrites(t *testing.T) {
+	h := filled(t)
+	r := h.wantOK()
+	if r.Unproved != 8 || r.Entries != r.Sealed+8 {
+		t.Errorf("got %+v, want 8 unproved and all others sealed", r)
+	}
+	in := h.input()
+	in.MACKeyFile = ""
+	if r, err := Verify(t.Context(), in); err != nil || !r.OK || r.Unproved != 8 {
+		t.Errorf("with the public key alone: %+v, %v", r, err)
+	}
+	if n := h.one("SELECT count(*) FROM audit_entry WHERE void <> ''"); n == 0 {
+		t.Error("no number is void: the test no longer tests that")
+	}
+}
+
+// TestEveryFlippedByteIsFound flips a byte in every column of the first, a middle and the
+// last row of every table.
+func TestEveryFlippedByteIsFound(t *testing.T) {
+	base := filled(t)
+	n := 0
+	for table, columns := range base.auditTables() {
+		rows := base.one("SELECT count(*) FROM " + table)
+		if rows < 7 {
+			t.Errorf("%s has %d rows: too few to be tried", table, rows)
+		}
+		for _, column := range columns {
+			for _, at := range []int64{0, rows / 2, rows - 1} {
+				flip(t, base, table, column, at)
+				n++
+			}
+		}
+	}
+	t.Logf("%d bytes flipped", n)
+}
+
+func flip(t *testing.T, base *house, table, column string, at int64) {
+	t.Run(fmt.Sprintf("%s.%s[%d]", table, column, at), func(t *testing.T) {
+		h := base.copy(t)
+		row := fmt.Sprintf("rowid = (SELECT rowid FROM %s ORDER BY rowid LIMIT 1 OFFSET %d)", table, at)
+		if h.one(fmt.Sprintf("SELECT typeof(%s) = 'integer' FROM %s WHERE %s", column, table, row)) == 1 {
+			h.tamper(fmt.Sprintf("UPDATE %s SET %s = %s + 4096 WHERE %s", table, column, column, row))
+		} else {
+			// The last byte, or one where there is none.
+			h.tamper(fmt.Sprintf(`UPDATE %[1]s SET %[2]s = CASE WHEN length(%[2]s) = 0 THEN 'x'
+				WHEN typeof(%[2]s) = 'blob' THEN CAST(substr(%[2]s, 1, length(%[2]s) - 1) || CASE WHEN substr(%[2]s, -1) = x'00' THEN x'01' ELSE x'00' END AS BLOB)
+				ELSE substr(%[2]s, 1, length(%[2]s) - 1) || CASE WHEN substr(%[2]s, -1) = 'A' THEN 'B' ELSE 'A' END END WHERE %[3]s`, table, column, row))
+		}
+		wantKinds(t, h.verify(), Edited)
+	})
+}
+
+func TestDeletedRowsAreFound(t *testing.T) {
+	base := filled(t)
+	for table := range base.auditTables() {
+		rows := base.one("SELECT count(*) FROM " + table)
+		for _, at := range []int64{0, 1, rows / 2, rows - 2, rows - 1} {
+			t.Run(fmt.Sprintf("%s[%d]", table, at), func(t *testing.T) {
+				h := base.copy(t)
+				h.tamper(fmt.Sprintf("DELETE FROM %[1]s WHERE rowid = (SELECT rowid FROM %[1]s ORDER BY rowid LIMIT 1 OFFSET %[2]d)", table, at))
+				kinds := []ProblemKind{Deleted}
+				if at == rows-1 {
+					kinds = append(kinds, Cut)
+				}
+				wantKinds(t, h.verify(), kinds...)
+			})
+		}
+	}
+}
+
+func TestCutTailsAreFound(t *testing.T) {
+	base := filled(t)
+	for table := range base.auditTables() {
+		t.Run(table, func(t *testing.T) {
+			h := base.copy(t)
+			h.tamper(fmt.Sprintf("DELETE FROM %[1]s WHERE rowid IN (SELECT rowid FROM %[1]s ORDER BY rowid DESC LIMIT 5)", table))
+			kinds := []ProblemKind{Cut}
+			if table == "audit_queue" {
+				kinds = append(kinds, Deleted) // the entries stand, so it is not the record that was cut
+			}
+			wantKinds(t, h.verify(), kinds...)
+		})
+	}
+	t.Run("everything after the last checkpoint but five", func(t *testing.T) {
+		h := base.copy(t)
+		h.tamper(
+			"DELETE FROM audit_checkpoint WHERE size IN (SELECT size FROM audit_checkpoint ORDER BY size DESC LIMIT 5)",
+			"DELETE FROM audit_leaf WHERE position >= (SELECT max(size) FROM audit_checkpoint)",
+			"DELETE FROM audit_subject WHERE entry NOT IN (SELECT entry FROM audit_leaf)",
+			"DELETE FROM audit_entry WHERE id NOT IN (SELECT entry FROM audit_leaf)",
+			"DELETE FROM audit_queue",
+		)
+		wantKinds(t, h.verify(), Cut)
+	})
+}
+
+func TestSwappedRowsAreFound(t *testing.T) {
+	base := filled(t)
+	for table, columns := range base.auditTables() {
+		columns = slices.Clone(columns)[1:] // the key stays where it is
+		if len(columns) == 0 {
+			continue
+		}
+		t.Run(table, func(t *testing.T) {
+			h := base.copy(t)
+			rows := h.one("SELECT count(*) FROM " + table)
+			ids := make([]int64, 2)
+			for i, at := range []int64{rows / 3, rows / 2} {
+				ids[i] = h.one(fmt.Sprintf("SELECT rowid FROM %s ORDER BY rowid LIMIT 1 OFFSET %d", table, at))
+			}
+			list := strings.Join(columns, ", ")
+			h.tamper(
+				fmt.Sprintf("CREATE TABLE one AS SELECT %s FROM %s WHERE rowid = %d", list, table, ids[0]),
+				fmt.Sprintf("UPDATE %[1]s SET (%[2]s) = (SELECT %[2]s FROM %[1]s WHERE rowid = %[4]d) WHERE rowid = %[3]d", table, list, ids[0], ids[1]),
+				fmt.Sprintf("UPDATE %s SET (%s) = (SELECT %s FROM one) WHERE rowid = %d", table, list, list, ids[1]),
+				"DROP TABLE one",
+			)
+			r := h.verify()
+			wantKinds(t, r, Reordered)
+			if slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Kind != Reordered }) {
+				t.Errorf("got %+v, want reordered alone", r.Problems)
+			}
+		})
+	}
+}
+
+func TestEmptiedAndGone(t *testing.T) {
+	base := filled(t)
+	for table := range base.auditTables() {
+		if table == "audit_queue" || table == "audit_subject" {
+			continue // what these hold is in the entries too, and named one by one
+		}
+		t.Run(table, func(t *testing.T) {
+			h := base.copy(t)
+			h.tamper("DELETE FROM " + table)
+			wantKinds(t, h.verify(), Missing)
+		})
+	}
+	for name, gone := range map[string]func(*house) error{
+		"all tables": func(h *house) error {
+			for table := range h.auditTables() {
+				h.tamper("DELETE FROM " + table)
+			}
+			return nil
+		},
+		"a table":          func(h *house) error { h.tamper("DROP TABLE audit_leaf"); return nil },
+		"the database":     func(h *house) error { return os.Remove(h.path("kakehashi.db")) },
+		"checkpoints":      func(h *house) error { return os.Remove(h.cfg.CheckpointsFile) },
+		"all checkpoints":  func(h *house) error { return os.Truncate(h.cfg.CheckpointsFile, 0) },
+		"the public key":   func(h *house) error { return os.Remove(h.cfg.PublicKeyFile) },
+		"the record's key": func(h *house) error { return os.Remove(h.cfg.MACKeyFile) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := base.copy(t)
+			if err := gone(h); err != nil {
+				t.Fatal(err)
+			}
+			wantKinds(t, h.verify(), Missing)
+		})
+	}
+}
+
+func TestDatabaseOfAnOlderDayIsFoundDeclaredAndGoneOnWith(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	h.ask("Q-1")
+	h.settle()
+	h.stop()
+	old := h.copy(t)
+	h.start()
+	h.ask("Q-2")
+	h.settle()
+	h.stop()
+	content, err := os.ReadFile(old.path("kakehashi.db"))
+	if err == nil {
+		err = os.WriteFile(h.path("kakehashi.db"), content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, h.verify(), Cut)
+	for range 2 { // the second start must not declare it again
+		h.start()
+		h.ask("Q-3")
+		h.settle()
+		h.stop()
+		r := h.verify()
+		if len(r.Problems) != 1 || r.Problems[0].Kind != Cut || !strings.Contains(r.Problems[0].Text, "申告済み") {
+			t.Errorf("got %+v, want one loss, declared", r)
+		}
+	}
+	if n := h.one("SELECT count(*) FROM audit_entry WHERE kind = 'loss'"); n != 1 {
+		t.Errorf("losses declared: got %d, want 1", n)
+	}
+	h.tamper("UPDATE audit_entry SET body = body || ' ' WHERE id = 2")
+	wantKinds(t, h.verify(), Edited)
+}
+
+func TestBackupTakenBeforeSealingLosesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.cfg.SealEvery = time.Minute // nothing is sealed before the end
+	h.start()
+	h.ask("Q-1")
+	h.ask("Q-2")
+	if err := store.Backup(t.Context(), h.db, h.path("backup")); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	for _, name := range []string{"kakehashi.db-wal", "kakehashi.db-shm"} {
+		if err := os.Remove(h.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(h.path("backup"), h.path("kakehashi.db")); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.wantOK(); r.Unproved != 0 {
+		t.Errorf("got %+v, want everything proved by the file", r)
+	}
+	h.start()
+	h.ask("Q-3")
+	h.stop()
+	h.wantOK()
+	if n := h.one("SELECT count(*) FROM audit_entry WHERE kind = 'loss'"); n != 0 {
+		t.Error("a loss was declared though nothing is lost")
+	}
+}
+
+func TestDamagedFileIsAProblemAndNoCrash(t *testing.T) {
+	base := filled(t)
+	size := base.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+	found := 0
+	for i := int64(0); i < 40; i++ {
+		h := base.copy(t)
+		f, err := os.OpenFile(h.path("kakehashi.db"), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := size * i / 40
+		b := make([]byte, 64)
+		if _, err := f.ReadAt(b, at); err != nil {
+			t.Fatal(err)
+		}
+		for j := range b {
+			b[j] ^= 0x55
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Verify(t.Context(), h.input())
+		if err != nil {
+			t.Errorf("at %d: %v", at, err)
+		}
+		if !r.OK {
+			found++
+		}
+	}
+	if found == 0 {
+		t.Error("nothing was found")
+	}
+	t.Logf("%d of 40 places mattered and were found", found)
+}

@@ -1,0 +1,146 @@
+package audit
+
+import "bytes"
+
+// grow adds a leaf to the tree and judges the checkpoints of its new size.
+func (w *walk) grow(hash []byte, known bool) error {
+	var leaf [hashSize]byte
+	copy(leaf[:], hash)
+	w.hollow = w.hollow || !known
+	if err := w.tree.add(leaf); err != nil {
+		return err
+	}
+	size := w.tree.size()
+	for w.heads.live {
+		if at, ok := w.heads.number(0); ok && at > size {
+			break
+		} else if at < size {
+			w.found.heads.add(head{size: at})
+		} else if err := w.judgeHead(size); err != nil {
+			return err
+		}
+		if err := w.heads.next(); err != nil {
+			return err
+		}
+	}
+	return w.judgeFile(size)
+}
+
+// judgeHead judges the database's checkpoint of the tree as it stands.
+func (w *walk) judgeHead(size int64) error {
+	w.lastNote = size
+	text, _ := w.heads.text(2)
+	hashes, _ := w.heads.bytes(1)
+	c, err := openCheckpoint(text, w.verifier)
+	if err != nil || c.size != size {
+		w.found.heads.add(head{size: size, signed: c.size, forged: err != nil})
+		return nil
+	}
+	if w.hollow {
+		return nil
+	}
+	root, err := w.tree.root()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !bytes.Equal(root, c.root):
+		if w.found.badRoot == 0 {
+			w.found.badRoot = size
+		}
+	case !bytes.Equal(hashes, w.tree.hashes()):
+		w.found.heads.add(head{size: size, signed: size})
+	case w.found.badRoot == 0:
+		w.found.goodRoot = size
+	}
+	return nil
+}
+
+// judgeFile judges the file's checkpoints of the tree as it stands.
+func (w *walk) judgeFile(size int64) error {
+	due := w.file.beside[size]
+	delete(w.file.beside, size)
+	current := w.file.live && w.file.now.size == size
+	if current {
+		due = append(due, w.file.now)
+	} else if w.lastNote == size && w.file.live {
+		w.found.unfiled.add(size)
+	}
+	if len(due) > 0 && !w.hollow {
+		root, err := w.tree.root()
+		if err != nil {
+			return err
+		}
+		fits := false
+		for _, c := range due {
+			if bytes.Equal(c.root, root) {
+				fits = true
+			} else {
+				w.found.lose(c)
+			}
+		}
+		if fits && w.lastNote != size {
+			w.found.unheaded.add(size)
+		}
+	}
+	if current {
+		return w.file.next(w.verifier)
+	}
+	return nil
+}
+
+// rest judges what stands behind the last entry.
+func (w *walk) rest() error {
+	for w.leaves.live {
+		l := w.leaves.leaf()
+		if l.position != w.tree.size() {
+			w.found.astrayLeaves.add(l)
+		} else {
+			w.found.tail++
+			if err := w.grow(l.hash, l.sound); err != nil {
+				return err
+			}
+		}
+		if err := w.leaves.next(); err != nil {
+			return err
+		}
+	}
+	if err := w.gap(beyond); err != nil {
+		return err
+	}
+	for w.persons.live {
+		p := w.persons.person()
+		if w.found.tail == 0 || p.entry <= w.lastID {
+			w.found.astrayPersons.add(p)
+		}
+		if err := w.persons.next(); err != nil {
+			return err
+		}
+	}
+	for w.heads.live {
+		size, _ := w.heads.number(0)
+		text, _ := w.heads.text(2)
+		c, err := openCheckpoint(text, w.verifier)
+		w.found.ahead.add(head{size: size, signed: c.size, forged: err != nil})
+		if err := w.heads.next(); err != nil {
+			return err
+		}
+	}
+	return w.restOfFile()
+}
+
+// restOfFile takes the file's checkpoints of trees that the database does not reach.
+func (w *walk) restOfFile() error {
+	for w.file.live {
+		w.found.lose(w.file.now)
+		if err := w.file.next(w.verifier); err != nil {
+			return err
+		}
+	}
+	for _, beside := range w.file.beside {
+		for _, c := range beside {
+			w.found.lose(c)
+		}
+	}
+	return nil
+}
