@@ -205,19 +205,18 @@ func (d *decoder) pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 		first := map[string]int{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
-			switch line, twice := first[key.Value], false; {
-			case key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge", key.Kind == yaml.AliasNode:
-				continue // refused already, as every merge key and alias is
-			case key.Kind != yaml.ScalarNode || key.Value == "":
+			if key.Kind == yaml.AliasNode || key.ShortTag() == "!!merge" {
+				continue // refused already, as every alias and merge key is
+			}
+			if key.Kind != yaml.ScalarNode || key.Value == "" {
 				d.complain(at(key), codeWrongType, "名前のところには「名前:」の形で文字列を書いてください。")
 				continue
-			default:
-				if _, twice = first[key.Value]; twice {
-					d.complain(at(key), codeDuplicate, "「%s」が 2 回書かれています（1 回目は %d 行目）。どちらかを消してください。", printable(key.Value), line)
-					continue
-				}
-				first[key.Value] = key.Line
 			}
+			if line, twice := first[key.Value]; twice {
+				d.complain(at(key), codeDuplicate, "「%s」が 2 回書かれています（1 回目は %d 行目）。どちらかを消してください。", printable(key.Value), line)
+				continue
+			}
+			first[key.Value] = key.Line
 			if !yield(key, value) {
 				return
 			}

@@ -50,12 +50,13 @@ func quoteAll(paths []string) string {
 	return "「" + strings.Join(paths, "」「") + "」" + rest
 }
 
+// nameLetters are those of keys and of values that need no quotes.
+const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+
 // printable gives a key as a message may show it. What does not look like a key may be a
 // value that slipped to the left of a colon, and values are never shown.
 func printable(key string) string {
-	if len(key) > 40 || strings.ContainsFunc(key, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
-	}) {
+	if len(key) > 40 || strings.Trim(key, nameLetters) != "" {
 		return "（表示しません）"
 	}
 	return key

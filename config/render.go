@@ -172,9 +172,7 @@ func (w *writer) value(v reflect.Value, f field) string {
 
 // quote writes a string plain where YAML reads it back as that string, else in quotes.
 func quote(s string) string {
-	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./+", r))
-	})
+	plain := s != "" && strings.Trim(s, nameLetters+"/+") == ""
 	node := yaml.Node{Kind: yaml.ScalarNode, Value: s}
 	if plain && s[0] != '-' && node.ShortTag() == "!!str" {
 		return s

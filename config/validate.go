@@ -22,7 +22,7 @@ func (d *decoder) validate(v reflect.Value, fields []field, path string) {
 	if d.faulty(path) || !v.CanAddr() {
 		return
 	}
-	judge, ok := v.Addr().Interface().(interface{ Validate() error })
+	judge, ok := reflect.TypeAssert[interface{ Validate() error }](v.Addr())
 	if !ok {
 		return
 	}
