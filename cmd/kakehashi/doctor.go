@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"kakehashi/config"
+	"kakehashi/internal/store"
+)
+
+// probeTimeout bounds each probe: on a host without a network a probe must fail, not hang.
+const probeTimeout = 3 * time.Second
+
+// finding is what one probe found. State is ok, warning, failed or skipped; a skipped one
+// says why.
+type finding struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Text  string `json:"text"`
+}
+
+func doctorCommand(s streams) *cobra.Command {
+	var at server
+	var network, asJSON bool
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "動くための条件がそろっているかを調べます",
+		Long: `設定、鍵、データベース、動いているゲートウェイ、記録への書込み（試しの1件を書いて読み返します）を
+調べます。書きかえるのは、その試しの1件だけです。相手先への接続は --network を付けたときだけ試します。
+
+終了コード: 0 問題なし / 4 注意 / 12 ゲートウェイにつながらない / 20 問題がある`,
+		Example: "  kakehashi doctor --dir DIR\n  kakehashi doctor --dir DIR --network --json",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if at.dir == "" && at.url == "" {
+				return usage{errors.New("ゲートウェイを --dir か --server で指定してください")}
+			}
+			list := examine(c.Context(), &at, network)
+			if asJSON {
+				if err := writeJSON(s.out, map[string]any{"findings": list}); err != nil {
+					return err
+				}
+			} else {
+				for _, f := range list {
+					_, _ = fmt.Fprintf(s.out, "[%s] %s: %s\n", findingWord(f.State), f.Name, f.Text)
+				}
+			}
+			if code := verdict(list); code != exitOK {
+				return &ending{code: code}
+			}
+			return nil
+		},
+	}
+	at.flags(c)
+	c.Flags().BoolVar(&network, "network", false, "相手先への接続も試します")
+	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	return c
+}
+
+func findingWord(state string) string {
+	return map[string]string{"ok": "正常", "warning": "注意", "failed": "異常", "skipped": "未確認"}[state]
+}
+
+// verdict is the exit code of all findings together.
+func verdict(list []finding) int {
+	code := exitOK
+	for _, f := range list {
+		switch {
+		case f.State == "failed" && f.Name == "ゲートウェイ":
+			return exitUnavailable
+		case f.State == "failed":
+			code = exitData
+		case f.State == "warning" && code == exitOK:
+			code = exitWarning
+		}
+	}
+	return code
+}
+
+func examine(ctx context.Context, at *server, network bool) []finding {
+	var list []finding
+	if at.dir != "" {
+		cfg, err := loadFolder(at.dir)
+		if err != nil {
+			return append(list, finding{"設定", "failed", err.Error()})
+		}
+		list = append(list, finding{"設定", "ok", "問題はありません"}, keysFinding(cfg), databaseFinding(ctx, cfg), diskFinding(cfg))
+		list = append(list, networkFindings(ctx, cfg, network)...)
+	}
+	return append(list, gatewayFindings(ctx, at)...)
+}
+
+// keysFinding tells whether every key is there and its owner's alone.
+func keysFinding(cfg *config.File) finding {
+	files := []string{
+		cfg.Record.MACKeyFile, cfg.Record.SigningKeyFile, cfg.Record.PublicKeyFile,
+		cfg.Neighbours.Residents.SecretFile, cfg.Neighbours.Tax.SecretFile, cfg.Neighbours.Address.SecretFile,
+	}
+	for _, path := range files {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return finding{"鍵", "failed", filepath.Base(path) + " を読めません"}
+		case info.Mode().Perm()&0o077 != 0 && path != cfg.Record.PublicKeyFile:
+			return finding{"鍵", "warning", filepath.Base(path) + " をほかの利用者が読めます。権限を 600 にしてください"}
+		}
+	}
+	return finding{"鍵", "ok", "そろっています"}
+}
+
+func databaseFinding(ctx context.Context, cfg *config.File) finding {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if _, err := os.Stat(cfg.Store.Path); errors.Is(err, os.ErrNotExist) {
+		return finding{"データベース", "skipped", "まだありません（最初の serve が作ります）"}
+	}
+	db, err := store.OpenReadOnly(ctx, cfg.Store.Path)
+	if err != nil {
+		return finding{"データベース", "failed", explain(err)}
+	}
+	if err := db.Close(); err != nil {
+		return finding{"データベース", "failed", "閉じられません"}
+	}
+	return finding{"データベース", "ok", "読めます"}
+}
+
+// diskFinding warns when less is left than the database may still grow.
+func diskFinding(cfg *config.File) finding {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(cfg.Store.Path), &fs); err != nil {
+		return finding{"空き容量", "failed", "調べられません"}
+	}
+	free := int64(fs.Bavail) * fs.Bsize //nolint:unconvert // Bavail is signed on some systems
+	text := fmt.Sprintf("空き %d MiB", free>>20)
+	switch {
+	case free < 256<<20:
+		return finding{"空き容量", "failed", text + "。記録を書けなくなる前に空けてください"}
+	case free < 2<<30:
+		return finding{"空き容量", "warning", text + "。少なくなっています"}
+	}
+	return finding{"空き容量", "ok", text}
+}
+
+func networkFindings(ctx context.Context, cfg *config.File, network bool) []finding {
+	var list []finding
+	for _, n := range []struct{ name, address string }{
+		{"residents", cfg.Neighbours.Residents.BaseURL}, {"tax", cfg.Neighbours.Tax.BaseURL},
+		{"address", cfg.Neighbours.Address.BaseURL}, {"職員認証", cfg.Staff.JWKSURL},
+	} {
+		name := "接続 " + n.name
+		if !network {
+			list = append(list, finding{name, "skipped", "--network を付けると試します"})
+			continue
+		}
+		if err := dial(ctx, n.address); err != nil {
+			list = append(list, finding{name, "failed", "つながりません"})
+			continue
+		}
+		list = append(list, finding{name, "ok", "つながります"})
+	}
+	return list
+}
+
+func dial(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // net knows http and https
+	}
+	how := net.Dialer{Timeout: probeTimeout}
+	conn, err := how.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// gatewayFindings asks the gateway that runs: its readiness, and that the record can be
+// written and read back.
+func gatewayFindings(ctx context.Context, at *server) []finding {
+	gateway, err := at.connect("operator")
+	if err != nil {
+		return []finding{{"ゲートウェイ", "failed", err.Error()}}
+	}
+	gateway.http.Timeout = 2 * probeTimeout
+	list := []finding{readiness(ctx, gateway)}
+	var probe struct {
+		LookupID string `json:"lookup_id"`
+	}
+	if err := gateway.post(ctx, "/v1/probe", struct{}{}, &probe); err != nil {
+		return append(list, finding{"記録への書込み", "failed", err.Error()})
+	}
+	return append(list, finding{"記録への書込み", "ok", "1件書いて読み返しました（" + probe.LookupID + "）"})
+}
+
+func readiness(ctx context.Context, gateway *client) finding {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, gateway.base+"/readyz", http.NoBody)
+	if err != nil {
+		return finding{"ゲートウェイ", "failed", "URLを読めません"}
+	}
+	res, err := gateway.http.Do(req)
+	if err != nil {
+		return finding{"ゲートウェイ", "failed", "つながりません。動いているか確かめてください"}
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusOK {
+		return finding{"ゲートウェイ", "ok", "動いていて、照会を受け付けています"}
+	}
+	var body struct {
+		Probes []struct {
+			Name string `json:"name"`
+			OK   bool   `json:"ok"`
+			Code string `json:"code"`
+		} `json:"probes"`
+	}
+	text := "動いていますが、照会を受け付けられません"
+	if json.UnmarshalRead(res.Body, &body) == nil {
+		for _, p := range body.Probes {
+			if !p.OK {
+				text += "（" + p.Name + " " + p.Code + "）"
+			}
+		}
+	}
+	return finding{"受付", "failed", text}
+}

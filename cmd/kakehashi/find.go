@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kakehashi/internal/ledger"
+)
+
+// findRequest is the body of POST /v1/people/search.
+type findRequest struct {
+	Kana      string `json:"kana"`
+	BirthDate string `json:"birth_date"`
+	Household string `json:"household_number,omitempty"`
+	Address   string `json:"address,omitempty"`
+	basisFlags
+}
+
+// basisFlags are why something is asked, as flags and as members of a body.
+type basisFlags struct {
+	Case      string `json:"case,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Procedure string `json:"procedure"`
+	Purpose   string `json:"purpose"`
+}
+
+func (b *basisFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&b.Case, "case", "", "案件番号")
+	c.Flags().StringVar(&b.Reason, "reason", "", "案件なしのときの理由コード")
+	c.Flags().StringVar(&b.Procedure, "procedure", "", "事務手続")
+	c.Flags().StringVar(&b.Purpose, "purpose", "", "利用目的のコード")
+}
+
+// answer is the part of an answer that find and lookup print.
+type answer struct {
+	LookupID   string      `json:"lookup_id"`
+	Candidates []candidate `json:"candidates"`
+	Protection string      `json:"protection"`
+	Sources    []struct {
+		Source     string      `json:"source"`
+		Outcome    string      `json:"outcome"`
+		Reason     string      `json:"reason"`
+		RetryAt    string      `json:"retry_at"`
+		At         string      `json:"at"`
+		Persons    []candidate `json:"persons"`
+		Suppressed []kept      `json:"suppressed"`
+		Comparison []struct {
+			Item   string `json:"item"`
+			Result string `json:"result"`
+			Rule   string `json:"rule"`
+		} `json:"comparison"`
+	} `json:"sources"`
+}
+
+type candidate struct {
+	Atena      string `json:"atena_number"`
+	Household  string `json:"household_number"`
+	Relation   string `json:"relation"`
+	Reason     string `json:"reason"`
+	Suppressed []kept `json:"suppressed"`
+	Values     []struct {
+		Item    string `json:"item"`
+		Value   string `json:"value"`
+		Display string `json:"display"`
+		AsOf    string `json:"as_of"`
+		Usable  bool   `json:"usable"`
+	} `json:"values"`
+}
+
+type kept struct {
+	Atena string `json:"atena_number"`
+	Item  string `json:"item"`
+	Why   string `json:"why"`
+}
+
+func findCommand(s streams) *cobra.Command {
+	var at server
+	var r findRequest
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "find",
+		Short: "カナと生年月日で人を探します",
+		Long: `団体内統合宛名で人を探します。候補は20人までで、一覧のための検索はできません。
+だれが何のために探したかは、照会と同じく記録に残ります。`,
+		Example: `  kakehashi find --dir DIR --kana カナ --birth-date 2016-05-03 --case K-2600001 --procedure registration --purpose new-application
+  kakehashi find --server URL --token-file FILE --kana カナ --birth-date H28.5.3 --reason counter --procedure registration --purpose inquiry`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			born, ok := ledger.ReadDate(r.BirthDate)
+			if !ok {
+				return usage{errors.New("--birth-date を日付として読めません")}
+			}
+			r.BirthDate = born.Date.String()
+			gateway, err := at.connect("case-worker")
+			if err != nil {
+				return err
+			}
+			return gateway.show(c, "/v1/people/search", r, asJSON, s.out, func(a answer) int {
+				printCandidates(s.out, a)
+				return exitOK
+			})
+		},
+	}
+	at.flags(c)
+	r.flags(c)
+	c.Flags().StringVar(&r.Kana, "kana", "", "氏名のカナ（必須）")
+	c.Flags().StringVar(&r.BirthDate, "birth-date", "", "生年月日（必須。西暦か和暦。わからない部分は 1945 や 1945-08 のように省けます）")
+	c.Flags().StringVar(&r.Household, "household-number", "", "世帯番号で絞り込みます")
+	c.Flags().StringVar(&r.Address, "address", "", "住所で絞り込みます")
+	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	required(c, "kana", "birth-date", "procedure", "purpose")
+	return c
+}
+
+// show posts the body and prints the answer: as it came with --json, or by print; code may
+// ask for another exit code than 0.
+func (g *client) show(c *cobra.Command, path string, body any, asJSON bool, out io.Writer, print func(answer) int) error {
+	raw := &strings.Builder{}
+	if err := g.post(c.Context(), path, body, raw); err != nil {
+		return err
+	}
+	var a answer
+	if err := decode(raw.String(), &a); err != nil {
+		return err
+	}
+	if asJSON {
+		_, _ = fmt.Fprintln(out, strings.TrimSpace(raw.String()))
+		out = io.Discard
+	}
+	code := lookupExit(a)
+	if !asJSON {
+		if c := print(a); c != exitOK {
+			code = c
+		}
+	}
+	if code != exitOK {
+		return &ending{code: code}
+	}
+	return nil
+}
+
+func printCandidates(out io.Writer, a answer) {
+	_, _ = fmt.Fprintf(out, "照会番号 %s  候補 %d人\n", a.LookupID, len(a.Candidates))
+	for _, p := range a.Candidates {
+		_, _ = fmt.Fprintf(out, "\n宛名番号 %s  世帯番号 %s\n", p.Atena, p.Household)
+		printPerson(out, p)
+		printKept(out, p.Suppressed)
+	}
+}
+
+func printPerson(out io.Writer, p candidate) {
+	for _, v := range p.Values {
+		text := v.Value
+		if v.Display != "" && v.Display != v.Value {
+			text = fmt.Sprintf("%s（%s）", v.Display, v.Value)
+		}
+		note := ""
+		if !v.Usable {
+			note = "  ※判定には使えません"
+		}
+		_, _ = fmt.Fprintf(out, "  %s: %s  [%s]%s\n", itemWord(v.Item), text, v.AsOf, note)
+	}
+}
+
+func printKept(out io.Writer, all []kept) {
+	for _, k := range all {
+		_, _ = fmt.Fprintf(out, "  %s: %s\n", itemWord(k.Item), whyWord(k.Why))
+	}
+}

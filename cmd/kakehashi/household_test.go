@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+)
+
+// teller tells a household after a while.
+type teller struct {
+	after time.Duration
+	adult ledger.AtenaNumber
+	err   error
+	asked int
+}
+
+func (h *teller) Adults(ctx context.Context, _ ledger.AtenaNumber, _ time.Time) ([]ledger.AtenaNumber, bool, error) {
+	h.asked++
+	select {
+	case <-time.After(h.after):
+		return []ledger.AtenaNumber{h.adult}, true, h.err
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+}
+
+func TestHouseholdIsKnownWhileOneOfTwoAnswers(t *testing.T) {
+	down := fault.New(fault.Unavailable, "down")
+	for _, c := range []struct {
+		name             string
+		registry, second teller
+		want             ledger.AtenaNumber
+		took             time.Duration
+		err              error
+	}{
+		{"registry answers", teller{after: 10 * time.Millisecond, adult: "R"}, teller{adult: "A"}, "R", 10 * time.Millisecond, nil},
+		{"registry down", teller{err: down}, teller{after: time.Millisecond, adult: "A"}, "A", time.Millisecond, nil},
+		{"registry hangs", teller{after: time.Hour}, teller{after: time.Millisecond, adult: "A"}, "A", hedge + time.Millisecond, nil},
+		{"registry slow, second down", teller{after: time.Second, adult: "R"}, teller{err: down}, "R", time.Second, nil},
+		{"both down", teller{err: down}, teller{err: errors.New("also")}, "", 0, down},
+		{"both late and down", teller{after: time.Second, err: down}, teller{err: errors.New("also")}, "", time.Second, down},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), "1", began)
+			if took := time.Since(began); took != c.took {
+				t.Errorf("%s: took %v, want %v", c.name, took, c.took)
+			}
+			if c.err != nil {
+				if !fault.Is(err, fault.KindOf(c.err)) {
+					t.Errorf("%s: got %v, want %v", c.name, err, c.err)
+				}
+				return
+			}
+			if err != nil || len(adults) != 1 || adults[0] != c.want {
+				t.Errorf("%s: got %v, %v; want %s", c.name, adults, err, c.want)
+			}
+		})
+	}
+}
+
+func TestSomebodyUnknownToTheRegistryIsAnAnswer(t *testing.T) {
+	registry, second := teller{err: fault.New(fault.NotFound, "nobody")}, teller{adult: "A"}
+	if _, _, err := (households{&registry, &second}).Adults(t.Context(), "1", time.Now()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v, want NotFound", err)
+	}
+	if second.asked != 0 {
+		t.Error("the second system was asked although the registry had answered")
+	}
+}

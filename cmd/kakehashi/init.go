@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kakehashi/config"
+	"kakehashi/internal/audit"
+	"kakehashi/internal/staff"
+	"kakehashi/internal/wire"
+	"kakehashi/mapping"
+)
+
+func initCommand(s streams) *cobra.Command {
+	var dir, code, name string
+	var grants []string
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "本番用のフォルダー（設定・鍵・最初の権限）を作ります",
+		Long: `フォルダーに、説明つきの設定ファイル kakehashi.yaml、記録の鍵、最初の役割を作ります。
+すでに設定がある場所には書きません。作ったあと、設定の「要記入」を書きかえ、相手先のシークレットを
+keys フォルダーに置き、kakehashi config check で確かめてから kakehashi serve で始めます。`,
+		Example: "  kakehashi init --dir /var/lib/kakehashi --municipality 112127 --name 東松山市 \\\n    --grant 10021=case-worker --grant 20034=operator --grant 30001=auditor",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			if v, err := mapping.Check("municipality-code", code); err != nil || v.State != mapping.Valid {
+				return usage{errors.New("--municipality は検査数字の合う6桁の全国地方公共団体コードにしてください: " + v.Text)}
+			}
+			return initialise(dir, code, name, grants, s)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "作る場所（必須）")
+	c.Flags().StringVar(&code, "municipality", "", "全国地方公共団体コード（必須。検査数字を含む6桁）")
+	c.Flags().StringVar(&name, "name", "", "自治体の名前（必須）")
+	c.Flags().StringArrayVar(&grants, "grant", nil, "最初の役割 職員番号=役割（くり返せます。client:ID=case-system も書けます）")
+	required(c, "dir", "municipality", "name")
+	return c
+}
+
+func initialise(dir, code, name string, grants []string, s streams) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return usage{errors.New("--dir を読めません")}
+	}
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+		return &ending{code: exitUsage, text: "KKH5005 このフォルダーにはすでに設定があります。別の場所を指定してください（鍵も設定も書きかえていません）。"}
+	}
+	f := newConfig(dir)
+	f.Municipality = config.Municipality{Code: code, Name: name, Environment: "staging"}
+	f.Staff.Issuer = "https://issuer.example.invalid"
+	f.Staff.JWKSURL = "https://issuer.example.invalid/jwks"
+	f.Staff.Audience = "kakehashi:" + code
+	f.Staff.RequiredACR = []string{"card+vein"}
+	if f.Staff.Grants, err = firstGrants(grants); err != nil {
+		return err
+	}
+	for system, n := range map[string]*wire.Config{"residents": &f.Neighbours.Residents, "tax": &f.Neighbours.Tax, "address": &f.Neighbours.Address} {
+		*n = wire.Defaults()
+		n.BaseURL = "https://" + system + ".example.invalid"
+		n.ClientID = strings.Repeat("0", 32)
+		n.SecretFile = secretFile(dir, system)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
+		return usage{errors.New("--dir にフォルダーを作れません")}
+	}
+	if err := audit.GenerateKeys(filepath.Join(dir, "keys")); err != nil {
+		return err
+	}
+	if err := writeConfig(dir, f); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, `作りました: %s
+
+次にすること:
+ 1. %s の staff（職員認証の発行者）と neighbours（相手先のURLとクライアントID）を書きかえる
+    （example.invalid と 000… が要記入の値です）
+ 2. 相手先のシークレットを keys/residents.secret, keys/tax.secret, keys/address.secret に置く（権限 600）
+ 3. procedures の根拠法令と見てよい項目を、貴団体の条例と評価書に合わせる
+ 4. kakehashi config check %s
+ 5. kakehashi serve --dir %s
+ 6. keys/%s（公開鍵）と checkpoints.txt を、監査人の手元に控える
+`, filepath.Join(dir, configFile), configFile, filepath.Join(dir, configFile), dir, audit.PublicKeyName)
+	return err
+}
+
+// firstGrants reads STAFF=ROLE and client:ID=ROLE.
+func firstGrants(pairs []string) ([]staff.Grant, error) {
+	roles := []string{"case-worker", "operator", "auditor", "case-system", "integrator", "contractor", "disclosure", "approver"}
+	var grants []staff.Grant
+	for _, pair := range pairs {
+		who, role, ok := strings.Cut(pair, "=")
+		if !ok || who == "" || !slices.Contains(roles, role) {
+			return nil, usage{fmt.Errorf("--grant は 職員番号=役割 の形にしてください。役割: %s", strings.Join(roles, ", "))}
+		}
+		g := staff.Grant{Staff: who, Role: role}
+		if id, client := strings.CutPrefix(who, "client:"); client {
+			g = staff.Grant{Client: id, Role: role}
+		}
+		grants = append(grants, g)
+	}
+	return grants, nil
+}

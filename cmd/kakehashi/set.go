@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kakehashi/adapters/address"
+	"kakehashi/adapters/residents"
+	"kakehashi/adapters/tax"
+	"kakehashi/config"
+	"kakehashi/internal/audit"
+	"kakehashi/internal/gateway"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
+	"kakehashi/internal/volatile"
+	"kakehashi/internal/web"
+	"kakehashi/internal/wire"
+	"kakehashi/mapping"
+)
+
+// What the adapters promise.
+var (
+	_ gateway.Source = (*residents.Client)(nil)
+	_ gateway.Shield = (*residents.Client)(nil)
+	_ gateway.Source = (*tax.Client)(nil)
+	_ gateway.Source = (*address.Client)(nil)
+	_ gateway.Finder = (*address.Client)(nil)
+	_ tax.Household  = (*residents.Client)(nil)
+	_ tax.Household  = (*address.Client)(nil)
+)
+
+// japan is the zone in which the configuration's dates are days.
+var japan = time.FixedZone("JST", 9*60*60)
+
+// set is one municipality's rooms, built from its configuration in reading order. No room
+// knows that there could be another set.
+type set struct {
+	cfg       *config.File
+	log       *slog.Logger
+	telemetry *telemetry
+	db        *store.DB
+	record    *audit.Log
+	rules     staff.Rules
+	tokens    *staff.Verifier
+	keys      *staff.Keys
+	residents *residents.Client
+	tax       *tax.Client
+	address   *address.Client
+	gateway   *gateway.Gateway
+	web       *web.Web
+	closers   []func(context.Context) error // run backwards
+}
+
+// newSet builds the rooms. console is the demo's, nil elsewhere. Whatever was built is
+// closed again when a later room fails.
+func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *web.Console) (_ *set, err error) {
+	s := &set{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if s.telemetry, err = newTelemetry(ctx, cfg.Telemetry.OTLPEndpoint, cfg.Municipality.Code); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.telemetry.close)
+
+	// The record first: without it nothing else may work.
+	if s.db, err = store.Open(ctx, cfg.Store); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return s.db.Close() })
+	keys, err := audit.LoadKeys(cfg.Record)
+	if err != nil {
+		return nil, err
+	}
+	if s.record, err = audit.Open(ctx, s.db, cfg.Record, keys); err != nil {
+		return nil, err
+	}
+
+	s.rules = staff.NewRules(cfg.Staff, cfg.Procedures, japan)
+	s.keys = staff.NewKeys(cfg.Staff, &http.Client{Timeout: 5 * time.Second})
+	s.tokens = staff.NewVerifier(cfg.Staff, s.keys)
+
+	if err = s.neighbours(); err != nil {
+		return nil, err
+	}
+	s.gateway = gateway.New(cfg.Lookup, gateway.Rooms{
+		DB: s.db, Record: s.record, Rules: s.rules,
+		Sources: []gateway.Neighbour{
+			{System: ledger.Residents, Source: s.residents},
+			{System: ledger.Tax, Source: s.tax},
+			{System: ledger.Address, Source: s.address},
+		},
+		Finder: s.address, Shield: s.residents,
+	})
+	if err = s.telemetry.gauges(s.breakerStates, s.recordStats); err != nil {
+		return nil, err
+	}
+	s.web, err = web.New(cfg.Listen, web.Rooms{
+		Gateway: s.gateway, Tokens: s.tokens, Breakers: s.breakers, Ready: s.ready,
+		Metrics: s.telemetry.handler, Log: log, Traces: s.telemetry.tracer, Meters: s.telemetry.meter, Console: console,
+	})
+	return s, err
+}
+
+// neighbours builds the adapters, each over clients of its own.
+func (s *set) neighbours() (err error) {
+	tables, err := loadTables(s.cfg.Mapping.Tables)
+	if err != nil {
+		return err
+	}
+	rooms := wire.Rooms{Tokens: volatile.NewTokens(), Tracer: s.telemetry.tracer, Meter: s.telemetry.meter, Log: s.log}
+	n := s.cfg.Neighbours
+	if s.residents, err = residents.New(residents.Config(n.Residents), tables, rooms); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func(context.Context) error { s.residents.Close(); return nil })
+	if s.address, err = address.New(address.Config(n.Address), tables, rooms); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func(context.Context) error { s.address.Close(); return nil })
+	if s.tax, err = tax.New(tax.Config(n.Tax), tables, households{registry: s.residents, fallback: s.address}, rooms); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func(context.Context) error { s.tax.Close(); return nil })
+	return nil
+}
+
+// loadTables gives the built-in code tables, and in their place those that lie in the folder.
+func loadTables(folder string) (*mapping.Tables, error) {
+	files := map[string]string{}
+	for _, name := range mapping.TableNames() {
+		path := filepath.Join(folder, name+".tsv")
+		if _, err := os.Stat(path); folder != "" && err == nil {
+			files[name] = path
+		}
+	}
+	return mapping.LoadTables(files)
+}
+
+// states gives the breaker of every target.
+func (s *set) states() []wire.BreakerState {
+	return slices.Concat(s.residents.Breakers(), s.tax.Breakers(), s.address.Breakers())
+}
+
+func (s *set) breakers() []web.Breaker {
+	var list []web.Breaker
+	for _, b := range s.states() {
+		list = append(list, web.Breaker{Target: b.Target, State: b.State.String(), Since: b.Since, NextProbe: b.NextProbe, Failures: b.Failures})
+	}
+	return list
+}
+
+// breakerStates gives the numbers of the gauge: 0 closed, 1 half-open, 2 open.
+func (s *set) breakerStates() map[string]int64 {
+	states := map[string]int64{}
+	for _, b := range s.states() {
+		states[b.Target] = int64(b.State)
+	}
+	return states
+}
+
+func (s *set) recordStats(ctx context.Context) (entries, unsealed int64, writable bool) {
+	stats, err := s.record.Stats(ctx)
+	if err != nil {
+		return 0, 0, false
+	}
+	return stats.Entries, stats.Entries - stats.Sealed, stats.Writable
+}
+
+// ready says what must be well for a lookup to succeed.
+func (s *set) ready(ctx context.Context) []web.Probe {
+	stats, err := s.record.Stats(ctx)
+	database := web.Probe{Name: "database", OK: err == nil}
+	record := web.Probe{Name: "record", OK: err == nil && stats.Writable}
+	if !database.OK {
+		database.Code = "KKH3201"
+	}
+	if !record.OK {
+		record.Code = "KKH3101"
+	}
+	return []web.Probe{database, record}
+}
+
+// serve serves on the listener until ctx ends, then stops in order: no new requests, those
+// under way finish, the record flushes and seals the rest, all is closed.
+func (s *set) serve(ctx context.Context, l net.Listener) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	server := s.web.Server()
+	all, failed := errgroup.WithContext(work)
+	all.Go(func() error { return s.record.Run(work) })
+	all.Go(func() error {
+		err := s.listen(server, l)
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("serve the API: %w", err)
+	})
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	}
+	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	err := server.Shutdown(down)
+	stopWork()
+	return errors.Join(err, all.Wait(), s.close(down))
+}
+
+func (s *set) listen(server *http.Server, l net.Listener) error {
+	if s.cfg.Listen.TLSCertificate != "" {
+		return server.ServeTLS(l, s.cfg.Listen.TLSCertificate, s.cfg.Listen.TLSKey)
+	}
+	return server.Serve(l)
+}
+
+// close closes what was built, last first.
+func (s *set) close(ctx context.Context) error {
+	var all error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		all = errors.Join(all, s.closers[i](ctx))
+	}
+	s.closers = nil
+	return all
+}
