@@ -52,18 +52,9 @@ func (m Municipality) Validate() error {
 
 // Neighbours are the systems around the ledger, by the names that the API uses.
 type Neighbours struct {
-	Residents  wire.Config  `config:"residents" doc:"既存住民基本台帳"`
-	Protection *wire.Config `config:"protection" doc:"支援措置の問合せ。省略すると residents と同じ相手先（自動遮断は別に働きます）"`
-	Tax        wire.Config  `config:"tax" doc:"税務課が庁内へ公開する課税区分"`
-	Address    wire.Config  `config:"address" doc:"団体内統合宛名"`
-}
-
-// Shield gives where 支援措置 is asked: at the resident registry where nothing else is said.
-func (n Neighbours) Shield() wire.Config {
-	if n.Protection == nil {
-		return n.Residents
-	}
-	return *n.Protection
+	Residents wire.Config `config:"residents" doc:"既存住民基本台帳。支援措置もここに問い合わせます（自動遮断は別に働きます）"`
+	Tax       wire.Config `config:"tax" doc:"税務課が庁内へ公開する課税区分"`
+	Address   wire.Config `config:"address" doc:"団体内統合宛名"`
 }
 
 // Mapping replaces what is built in by what the city uses.

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"kakehashi/config"
@@ -62,7 +62,7 @@ func auditVerifyCommand(s streams) *cobra.Command {
 	c.Flags().StringVar(&publicKey, "public-key", "", "公開鍵のファイル（省くとフォルダーのもの。監査人は自分の控えを使ってください）")
 	c.Flags().StringVar(&checkpoints, "checkpoints", "", "データベースの外に置いた控えのファイル（省くとフォルダーのもの）")
 	c.Flags().BoolVar(&publicOnly, "public-key-only", false, "公開鍵だけで検証します")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
 }
@@ -141,8 +141,8 @@ type recordRequest struct {
 	Atena       string `json:"atena_number,omitempty"`
 	Case        string `json:"case,omitempty"`
 	Kind        string `json:"kind,omitempty"`
-	WithoutCase bool   `json:"without_case,omitempty"`
-	Limit       int    `json:"limit,omitempty"`
+	WithoutCase bool   `json:"without_case,omitzero"`
+	Limit       int    `json:"limit,omitzero"`
 	Cursor      string `json:"cursor,omitempty"`
 	Purpose     string `json:"purpose,omitempty"`
 }
@@ -159,10 +159,29 @@ func (r *recordRequest) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.Purpose, "purpose", "", "記録を見る目的のコード")
 }
 
+// days turns dates into moments: a day begins and ends in Japan, and the last day is wanted
+// whole.
+func (r *recordRequest) days() error {
+	for _, f := range []struct {
+		name  string
+		value *string
+		add   int
+	}{{"--from", &r.From, 0}, {"--to", &r.To, 1}} {
+		if *f.value == "" {
+			continue
+		}
+		if day, err := time.ParseInLocation(time.DateOnly, *f.value, japan); err == nil {
+			*f.value = day.AddDate(0, 0, f.add).Format(time.RFC3339)
+		} else if _, err := time.Parse(time.RFC3339, *f.value); err != nil {
+			return usage{fmt.Errorf("%s は 2026-11-24 か 2026-11-24T09:00:00+09:00 の形にしてください", f.name)}
+		}
+	}
+	return nil
+}
+
 // entryLine is what a line about an entry shows.
 type entryLine struct {
-	Writer string `json:"writer"`
-	Number int64  `json:"number"`
+	Entry  string `json:"entry"`
 	At     string `json:"at"`
 	Kind   string `json:"kind"`
 	Lookup string `json:"lookup_id"`
@@ -187,6 +206,9 @@ func auditSearchCommand(s streams) *cobra.Command {
 		Example: "  kakehashi audit search --dir DIR --lookup-id Q-261124-7F3K-9MTX\n  kakehashi audit search --dir DIR --from 2026-11-01 --without-case --json",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := r.days(); err != nil {
+				return err
+			}
 			gateway, err := at.connect("auditor")
 			if err != nil {
 				return err
@@ -201,7 +223,7 @@ func auditSearchCommand(s streams) *cobra.Command {
 			}
 			var page struct {
 				Entries []entryLine `json:"entries"`
-				Next    string      `json:"next_cursor"`
+				Next    string      `json:"next"`
 			}
 			if err := decode(raw.String(), &page); err != nil {
 				return err
@@ -221,7 +243,7 @@ func auditSearchCommand(s streams) *cobra.Command {
 	r.flags(c)
 	c.Flags().IntVar(&r.Limit, "limit", 50, "1ページの件数（200まで）")
 	c.Flags().StringVar(&r.Cursor, "cursor", "", "続きの位置")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
@@ -236,6 +258,9 @@ func auditExportCommand(s streams) *cobra.Command {
 		Example: "  kakehashi audit export --dir DIR --from 2026-11-01 --to 2026-11-30 --out record.jsonl",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := r.days(); err != nil {
+				return err
+			}
 			gateway, err := at.connect("auditor")
 			if err != nil {
 				return err
@@ -270,7 +295,7 @@ func exportTo(c *cobra.Command, gateway *client, r recordRequest, file string, s
 
 // writeJSON writes one value as one line.
 func writeJSON(w io.Writer, v any) error {
-	if err := json.MarshalWrite(w, v, jsontext.SpaceAfterColon(false)); err != nil {
+	if err := json.MarshalWrite(w, v, json.Deterministic(true)); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	_, err := fmt.Fprintln(w)

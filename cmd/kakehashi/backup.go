@@ -11,6 +11,7 @@ import (
 
 func backupCommand(s streams) *cobra.Command {
 	var dir string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "backup ファイル",
 		Short: "データベースの控えを取ります（動いたままで取れます）",
@@ -34,11 +35,15 @@ kakehashi.db-shm は消す）→ kakehashi audit verify --dir DIR → ゲート�
 			if err := errors.Join(store.Backup(c.Context(), db, args[0]), db.Close()); err != nil {
 				return err
 			}
+			if asJSON {
+				return writeJSON(s.out, map[string]any{"ok": true, "file": args[0]})
+			}
 			_, err = fmt.Fprintln(s.out, "控えを取りました。取扱注意: 宛名番号を含みます。")
 			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "ゲートウェイのフォルダー（必須）")
+	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
 }

@@ -56,7 +56,7 @@ func configCheckCommand(s streams) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	return c
 }
 

@@ -64,7 +64,7 @@ func doctorCommand(s streams) *cobra.Command {
 	}
 	at.flags(c)
 	c.Flags().BoolVar(&network, "network", false, "相手先への接続も試します")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	return c
 }
 

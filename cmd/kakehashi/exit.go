@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
@@ -13,6 +14,7 @@ import (
 const (
 	exitOK          = 0
 	exitWarning     = 4
+	exitRunning     = 8
 	exitUnavailable = 12
 	exitUsage       = 16
 	exitData        = 20
@@ -40,6 +42,12 @@ func exitCode(err error) int {
 	}
 	if audit.IsUnwritable(err) {
 		return exitRecord
+	}
+	switch code := fault.Code(err); {
+	case code == "KKH3201", code == "KKH6102": // another gateway, or another sandbox, has the folder
+		return exitRunning
+	case strings.HasPrefix(code, "KKH01"), code == "KKH3210", code == "KKH3106":
+		return exitUsage
 	}
 	switch fault.KindOf(err) {
 	case fault.Denied:

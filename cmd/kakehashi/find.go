@@ -111,7 +111,7 @@ func findCommand(s streams) *cobra.Command {
 	c.Flags().StringVar(&r.BirthDate, "birth-date", "", "生年月日（必須。西暦か和暦。わからない部分は 1945 や 1945-08 のように省けます）")
 	c.Flags().StringVar(&r.Household, "household-number", "", "世帯番号で絞り込みます")
 	c.Flags().StringVar(&r.Address, "address", "", "住所で絞り込みます")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	required(c, "kana", "birth-date", "procedure", "purpose")
 	return c
 }

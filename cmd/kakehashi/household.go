@@ -21,8 +21,8 @@ type households struct {
 	registry, fallback tax.Household
 }
 
-// told is what one of the two said.
-type told struct {
+// heard is what one of the two said.
+type heard struct {
 	adults []ledger.AtenaNumber
 	child  bool
 	err    error
@@ -35,7 +35,7 @@ func (h households) Adults(ctx context.Context, person ledger.AtenaNumber, on ti
 	defer asking.Wait() // the loser ends soon after cancel
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	first, second := make(chan told, 1), make(chan told, 1)
+	first, second := make(chan heard, 1), make(chan heard, 1)
 	asking.Go(func() { first <- ask(ctx, h.registry, person, on) })
 	patience := time.NewTimer(hedge)
 	defer patience.Stop()
@@ -71,9 +71,9 @@ func (h households) Adults(ctx context.Context, person ledger.AtenaNumber, on ti
 	return nil, false, failed
 }
 
-func ask(ctx context.Context, h tax.Household, person ledger.AtenaNumber, on time.Time) told {
+func ask(ctx context.Context, h tax.Household, person ledger.AtenaNumber, on time.Time) heard {
 	adults, child, err := h.Adults(ctx, person, on)
-	return told{adults, child, err}
+	return heard{adults, child, err}
 }
 
 // answered tells whether the registry's word stands: it knows, or knows of nobody.

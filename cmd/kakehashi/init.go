@@ -20,6 +20,7 @@ import (
 func initCommand(s streams) *cobra.Command {
 	var dir, code, name string
 	var grants []string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "本番用のフォルダー（設定・鍵・最初の権限）を作ります",
@@ -32,24 +33,34 @@ keys フォルダーに置き、kakehashi config check で確かめてから kak
 			if v, err := mapping.Check("municipality-code", code); err != nil || v.State != mapping.Valid {
 				return usage{errors.New("--municipality は検査数字の合う6桁の全国地方公共団体コードにしてください: " + v.Text)}
 			}
-			return initialise(dir, code, name, grants, s)
+			text, err := initialise(dir, code, name, grants)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(s.out, map[string]any{"ok": true, "config": filepath.Join(dir, configFile)})
+			}
+			_, err = fmt.Fprint(s.out, text)
+			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "作る場所（必須）")
 	c.Flags().StringVar(&code, "municipality", "", "全国地方公共団体コード（必須。検査数字を含む6桁）")
 	c.Flags().StringVar(&name, "name", "", "自治体の名前（必須）")
 	c.Flags().StringArrayVar(&grants, "grant", nil, "最初の役割 職員番号=役割（くり返せます。client:ID=case-system も書けます）")
+	jsonFlag(c, &asJSON)
 	required(c, "dir", "municipality", "name")
 	return c
 }
 
-func initialise(dir, code, name string, grants []string, s streams) error {
+// initialise makes the folder and says what is left to do.
+func initialise(dir, code, name string, grants []string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return usage{errors.New("--dir を読めません")}
+		return "", usage{errors.New("--dir を読めません")}
 	}
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
-		return &ending{code: exitUsage, text: "KKH5005 このフォルダーにはすでに設定があります。別の場所を指定してください（鍵も設定も書きかえていません）。"}
+		return "", &ending{code: exitUsage, text: "KKH5005 このフォルダーにはすでに設定があります。別の場所を指定してください（鍵も設定も書きかえていません）。"}
 	}
 	f := newConfig(dir)
 	f.Municipality = config.Municipality{Code: code, Name: name, Environment: "staging"}
@@ -58,7 +69,7 @@ func initialise(dir, code, name string, grants []string, s streams) error {
 	f.Staff.Audience = "kakehashi:" + code
 	f.Staff.RequiredACR = []string{"card+vein"}
 	if f.Staff.Grants, err = firstGrants(grants); err != nil {
-		return err
+		return "", err
 	}
 	for system, n := range map[string]*wire.Config{"residents": &f.Neighbours.Residents, "tax": &f.Neighbours.Tax, "address": &f.Neighbours.Address} {
 		*n = wire.Defaults()
@@ -67,15 +78,15 @@ func initialise(dir, code, name string, grants []string, s streams) error {
 		n.SecretFile = secretFile(dir, system)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
-		return usage{errors.New("--dir にフォルダーを作れません")}
+		return "", usage{errors.New("--dir にフォルダーを作れません")}
 	}
 	if err := audit.GenerateKeys(filepath.Join(dir, "keys")); err != nil {
-		return err
+		return "", err
 	}
 	if err := writeConfig(dir, f); err != nil {
-		return err
+		return "", err
 	}
-	_, err = fmt.Fprintf(s.out, `作りました: %s
+	return fmt.Sprintf(`作りました: %s
 
 次にすること:
  1. %s の staff（職員認証の発行者）と neighbours（相手先のURLとクライアントID）を書きかえる
@@ -85,8 +96,7 @@ func initialise(dir, code, name string, grants []string, s streams) error {
  4. kakehashi config check %s
  5. kakehashi serve --dir %s
  6. keys/%s（公開鍵）と checkpoints.txt を、監査人の手元に控える
-`, filepath.Join(dir, configFile), configFile, filepath.Join(dir, configFile), dir, audit.PublicKeyName)
-	return err
+`, filepath.Join(dir, configFile), configFile, filepath.Join(dir, configFile), dir, audit.PublicKeyName), nil
 }
 
 // firstGrants reads STAFF=ROLE and client:ID=ROLE.

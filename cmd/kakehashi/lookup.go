@@ -61,7 +61,7 @@ func lookupCommand(s streams) *cobra.Command {
 	c.Flags().StringArrayVar(&r.Sources, "source", nil, "相手先 residents, tax, address（くり返せます。省くとすべて）")
 	c.Flags().BoolVar(&ledger, "compare-ledger", false, "台帳の記録と突合します")
 	c.Flags().StringArrayVar(&compare, "compare", nil, "申請の記載と突合します（項目=値。くり返せます）")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	required(c, "atena-number", "procedure", "purpose")
 	return c
 }

@@ -39,7 +39,7 @@ func messageCommand(s streams) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	c.AddCommand(manualPageCommand(s))
 	return c
 }

@@ -159,3 +159,8 @@ func required(c *cobra.Command, names ...string) {
 		return nil
 	}
 }
+
+// jsonFlag adds --json, which every command that says something has.
+func jsonFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "結果をJSONで出します")
+}

@@ -84,7 +84,7 @@ func sandboxPeopleCommand(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
 }
@@ -92,6 +92,7 @@ func sandboxPeopleCommand(s streams) *cobra.Command {
 func sandboxFaultCommand(s streams) *cobra.Command {
 	var dir string
 	var lasts time.Duration
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fault 相手先 故障",
 		Short: "相手先を故障させます",
@@ -104,18 +105,23 @@ func sandboxFaultCommand(s streams) *cobra.Command {
 			if err := sandbox.SetFault(c.Context(), filepath.Join(dir, sandboxFolder), args[0], args[1], lasts); err != nil {
 				return standIns(err)
 			}
+			if asJSON {
+				return writeJSON(s.out, map[string]any{"ok": true, "system": args[0], "kind": args[1], "for": lasts.String()})
+			}
 			_, err := fmt.Fprintf(s.out, "%s を %s にしました。\n", args[0], args[1])
 			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
 	c.Flags().DurationVar(&lasts, "for", 0, "続く時間（例 30s。省くと clear まで）")
+	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
 }
 
 func sandboxClearCommand(s streams) *cobra.Command {
 	var dir string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:     "clear [相手先]",
 		Short:   "相手先の故障を直します（省くとすべて）",
@@ -129,11 +135,15 @@ func sandboxClearCommand(s streams) *cobra.Command {
 			if err := sandbox.ClearFaults(c.Context(), filepath.Join(dir, sandboxFolder), system); err != nil {
 				return standIns(err)
 			}
+			if asJSON {
+				return writeJSON(s.out, map[string]any{"ok": true, "system": system})
+			}
 			_, err := fmt.Fprintln(s.out, "故障を直しました。")
 			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
+	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
 }

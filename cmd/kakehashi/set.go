@@ -19,6 +19,7 @@ import (
 	"kakehashi/adapters/tax"
 	"kakehashi/config"
 	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
@@ -78,7 +79,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 
 	// The record first: without it nothing else may work.
 	if s.db, err = store.Open(ctx, cfg.Store); err != nil {
-		return nil, err
+		return nil, unopened(err)
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.db.Close() })
 	keys, err := audit.LoadKeys(cfg.Record)
@@ -113,6 +114,15 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		Metrics: s.telemetry.handler, Log: log, Traces: s.telemetry.tracer, Meters: s.telemetry.meter, Console: console,
 	})
 	return s, err
+}
+
+// unopened says that a database which cannot be opened to write is a record that cannot be
+// written: whoever waits for the exit code is told so. All else keeps its meaning.
+func unopened(err error) error {
+	if !fault.Is(err, fault.Unavailable) {
+		return err
+	}
+	return fault.New(fault.Unavailable, "open the record's database: %w", err).WithCode("KKH3101").WithReason("record_unwritable")
 }
 
 // neighbours builds the adapters, each over clients of its own.
@@ -186,7 +196,7 @@ func (s *set) ready(ctx context.Context) []web.Probe {
 	database := web.Probe{Name: "database", OK: err == nil}
 	record := web.Probe{Name: "record", OK: err == nil && stats.Writable}
 	if !database.OK {
-		database.Code = "KKH3201"
+		database.Code = "KKH3204"
 	}
 	if !record.OK {
 		record.Code = "KKH3101"

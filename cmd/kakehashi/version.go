@@ -48,6 +48,6 @@ func versionCommand(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&notices, "licences", false, "組み込んだソフトウェアのライセンスを表示します")
-	c.Flags().BoolVar(&asJSON, "json", false, "結果をJSONで出します")
+	jsonFlag(c, &asJSON)
 	return c
 }
