@@ -49,13 +49,13 @@ const minSize = 1 << 20
 func (c Config) Validate() error {
 	switch {
 	case c.Path == "":
-		return fault.New(fault.Invalid, "the database has no path").WithCode("KKH3210").WithField("path")
+		return fault.New(fault.Invalid, "データベースのファイルを指定してください").WithCode("KKH3210").WithField("path")
 	case c.MaxSize != 0 && c.MaxSize < minSize:
-		return fault.New(fault.Invalid, "max_size is below 1 MiB").WithCode("KKH3210").WithField("max_size")
+		return fault.New(fault.Invalid, "1MiB以上にしてください").WithCode("KKH3210").WithField("max_size")
 	case c.Readers < 0 || c.Readers > 64:
-		return fault.New(fault.Invalid, "readers is not between 1 and 64").WithCode("KKH3210").WithField("readers")
+		return fault.New(fault.Invalid, "1から64の間にしてください").WithCode("KKH3210").WithField("readers")
 	case c.BusyTimeout < 0:
-		return fault.New(fault.Invalid, "busy_timeout is negative").WithCode("KKH3210").WithField("busy_timeout")
+		return fault.New(fault.Invalid, "0以上にしてください").WithCode("KKH3210").WithField("busy_timeout")
 	}
 	return nil
 }
