@@ -253,7 +253,7 @@ func TestStateIsTold(t *testing.T) {
 	if a := h.ask("GET", "/v1/breakers", "nobody", ""); a.status != http.StatusForbidden || a.json(t)["code"] != "KKH1211" {
 		t.Errorf("breakers for somebody without a role: %d %s", a.status, a.body)
 	}
-	if a := h.ask("GET", "/v1/procedures", "case-worker", ""); a.status != http.StatusOK || len(a.json(t)["procedures"].([]any)) != 2 {
+	if a := h.ask("GET", "/v1/procedures", "case-worker", ""); a.status != http.StatusOK || len(a.json(t)["procedures"].([]any)) != 3 {
 		t.Errorf("procedures: %d %s", a.status, a.body)
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/KKH1219"} {
@@ -300,7 +300,7 @@ func TestRefusedTokensAreRecorded(t *testing.T) {
 	other := h.claims("1001")
 	other["aud"] = "kakehashi:888888"
 	for name, header := range map[string][]string{
-		"none": nil, "garbage": {"Bearer a.b.c"}, "basic": {"Basic eDp5"}, "two": {"Bearer a", "Bearer b"},
+		"none": nil, "garbage": {"Bearer a.b.c"}, "basic": {"Basic eDp5"}, "two": {"Bearer " + h.token("case-worker"), "Bearer " + h.token("operator")},
 		"expired": {"Bearer " + h.sign(expired)}, "other city": {"Bearer " + h.sign(other)},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), "POST", h.url+"/v1/lookups", strings.NewReader("{}"))
@@ -318,6 +318,12 @@ func TestRefusedTokensAreRecorded(t *testing.T) {
 		}
 		if got := a.header.Get("WWW-Authenticate"); got != want {
 			t.Errorf("%s: WWW-Authenticate is %q", name, got)
+		}
+	}
+	for _, route := range h.web.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		if a := h.ask(method, path, "", ""); strings.HasPrefix(path, "/v1") && a.status != http.StatusUnauthorized {
+			t.Errorf("%s without a token: %d", route, a.status)
 		}
 	}
 	found, _, err := h.record.Search(t.Context(), audit.Filter{Kind: audit.TokenRefused})

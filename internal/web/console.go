@@ -123,6 +123,7 @@ func (x *exchange) actAs(role staff.Role) error {
 	if err != nil {
 		return fault.New(fault.Internal, "make a token for the console").WithCode(codeInternal)
 	}
+	x.role = role
 	return x.identify(token)
 }
 
@@ -134,7 +135,7 @@ func (x *exchange) render(status int, name string, p page) error {
 		p.City = c.City
 	}
 	if x.who.Staff != "" {
-		p.Who = x.who.Staff + "（" + x.who.Department + "）"
+		p.Who = x.who.Staff + "（" + x.who.Department + "・" + roleWord(x.role) + "）"
 	}
 	var body bytes.Buffer
 	if err := x.web.pages[name].Execute(&body, p); err != nil {

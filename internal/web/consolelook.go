@@ -59,6 +59,7 @@ func (w *Web) procedureName(id ledger.ProcedureID) (name procedureAnswer) {
 
 // lookupView is the page of a lookup's answer.
 type lookupView struct {
+	LookupID   string
 	Protection string // the banner's sentence; empty: nothing is kept back
 	Atena      string
 	Case       string
@@ -101,7 +102,7 @@ type compareField struct{ Name, Label, Value string }
 
 func showLookup(r gateway.LookupResult, q gateway.LookupRequest, procedure procedureAnswer) lookupView {
 	view := lookupView{
-		Atena: string(q.Person), Case: string(q.Basis.Case), Procedure: procedure, NoCase: q.Basis.Case == "",
+		LookupID: string(r.ID), Atena: string(q.Person), Case: string(q.Basis.Case), Procedure: procedure, NoCase: q.Basis.Case == "",
 		Purpose: codeName(procedure.Purposes, q.Basis.Purpose), Reason: codeName(procedure.WithoutCase, q.Basis.Reason),
 		Compared: q.Compare.Values != nil,
 	}
@@ -141,6 +142,10 @@ func showPanel(s gateway.SourceResult, asked ledger.AtenaNumber) panel {
 	}
 	for _, f := range s.Persons {
 		p.Persons = append(p.Persons, showPerson(f, s, asked))
+	}
+	if s.Outcome == ledger.Found && len(s.Persons) == 0 {
+		p.Verdict.Text = "表示できる人の分がありません"
+		p.Verdict.Note = "対象者との関係を確認できない人の分は表示しません。判定には使えません。"
 	}
 	p.Kept = showKept(s.Suppressed, s.Persons, asked)
 	for _, c := range s.Comparison {

@@ -72,7 +72,7 @@ func showEntry(r audit.Record) recordRow {
 	e := r.Entry
 	row := recordRow{
 		At: clock(r.At), Kind: kindWord(e.Kind), Act: actWord(staff.Verb(e.Act)), Staff: first(e.Actor.Staff, e.Actor.Client),
-		Case: e.Case, LookupID: e.Lookup, Persons: len(e.Subjects), Sealed: r.Position >= 0,
+		Case: e.Case, LookupID: e.Lookup, Persons: persons(e.Subjects), Sealed: r.Position >= 0,
 		NoCase: slices.Contains(e.Flags, "no_case"),
 	}
 	var ends []string
@@ -82,6 +82,15 @@ func showEntry(r audit.Record) recordRow {
 	}
 	row.Ends = first(strings.Join(ends, "、"), e.Code)
 	return row
+}
+
+// persons counts the persons of an entry; one may stand in it in several roles.
+func persons(subjects []audit.Subject) int {
+	numbers := map[string]bool{}
+	for _, s := range subjects {
+		numbers[s.Atena] = true
+	}
+	return len(numbers)
 }
 
 // first gives the first of two texts that is not empty.

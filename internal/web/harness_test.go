@@ -147,6 +147,11 @@ func procedures() []staff.Procedure {
 			Rights:      []staff.Right{{Roles: []string{"case-worker"}, Items: []string{"tax_class"}}},
 			WithoutCase: []staff.Code{{Code: "counter", Name: "窓口での確認"}},
 		},
+		{
+			ID: "address-only", Name: "通知の送付", LegalBasis: "条例別表第1の2", Purposes: []staff.Code{{Code: "new", Name: "新規認定"}},
+			Rights:      []staff.Right{{Roles: []string{"case-worker"}, Items: []string{"address"}}},
+			WithoutCase: []staff.Code{{Code: "counter", Name: "窓口での確認"}},
+		},
 	}
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/staff"
 )
 
 // The words of the screens (experience.md 2.7 and S0). A word that is not in a table is
@@ -213,16 +214,16 @@ func ruleWord(rule string) string {
 }
 
 // roleWord gives the word of a role.
-func roleWord(role string) string {
+func roleWord(role staff.Role) string {
 	switch role {
-	case "case-worker":
+	case staff.CaseWorker:
 		return "担当者"
-	case "operator":
+	case staff.Operator:
 		return "運用者"
-	case "auditor":
+	case staff.Auditor:
 		return "監査者"
 	default:
-		return role
+		return string(role)
 	}
 }
 

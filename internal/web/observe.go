@@ -23,6 +23,7 @@ type exchange struct {
 	w     *recorder
 	r     *http.Request
 	who   staff.Member
+	role  staff.Role      // as which the console acts
 	id    ledger.LookupID // 照会番号 of what was done; empty: none yet
 	cause string          // message number of the error that was answered; empty: none
 	cut   bool            // whether the answer had begun and could not be finished

@@ -54,10 +54,14 @@ type problem struct {
 	Errors     []fieldError `json:"errors,omitempty"`
 	TraceID    string       `json:"trace_id,omitempty"`
 
-	allow string // methods that the address takes, of 405
-	token bool   // whether a token was brought, of 401
-	lang  string // ja or en
+	allow   string // methods that the address takes, of 405
+	token   bool   // whether a token was brought, of 401
+	console bool   // whether there is a console
+	lang    string // ja or en
 }
+
+// Console tells the page of the problem whether there is a console to go back to.
+func (p problem) Console() bool { return p.console }
 
 // fieldError says what is wrong with one member of a body, never its value.
 type fieldError struct {
@@ -142,6 +146,7 @@ func (x *exchange) problem(err error) problem {
 	p := problem{
 		Type: "/problems/" + code, Code: code, Status: status(f, code), Instance: string(x.id), Reason: f.Reason,
 		Retryable: f.Kind == fault.Unavailable, TraceID: x.trace(), token: f.Reason != "missing",
+		console: x.web.rooms.Console != nil,
 	}
 	switch f.Kind {
 	case fault.Denied:
