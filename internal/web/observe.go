@@ -74,7 +74,7 @@ func (w *Web) observe(route string, quiet bool, serve func(*exchange) error) htt
 			x.rescue(recover())
 			x.finish(span, route, quiet, began)
 			if x.cut {
-				panic(http.ErrAbortHandler) // the only way to tell the caller that the answer is not whole
+				x.sever()
 			}
 		}()
 		if err := serve(x); err != nil {
@@ -92,6 +92,13 @@ func (x *exchange) rescue(cause any) {
 	default:
 		x.fail(fault.New(fault.Internal, "a handler panicked").WithCode(codeInternal))
 	}
+}
+
+// sever breaks the connection, or on HTTP/2 the stream, by letting nothing more be written:
+// without the end of its answer, the caller cannot take a part for the whole.
+func (x *exchange) sever() {
+	// Every connection of net/http knows deadlines.
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Unix(1, 0))
 }
 
 // finish notes the request in trace, metrics and log: one event, and nothing in it that a

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +161,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 		r.Breakers = func() []web.Breaker { panic("架空 花子") }
 		r.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("half"))
+			_ = http.NewResponseController(w).Flush()
 			panic("架空 花子")
 		})
 	})
@@ -166,13 +169,24 @@ func TestPanicsAreAnswered(t *testing.T) {
 	if a.status != 500 || a.json(t)["code"] != "KKH9001" {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+	second := httptest.NewUnstartedServer(h.web.Handler())
+	second.EnableHTTP2 = true
+	second.StartTLS()
+	defer second.Close()
+	for name, base := range map[string]string{"HTTP/1.1": h.url, "HTTP/2": second.URL} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", base+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := second.Client().Do(r)
+		if err != nil {
+			t.Fatalf("%s: the half that was sent did not come: %v", name, err)
+		}
+		half, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		t.Error("an answer that broke off looks whole")
+		if err == nil || string(half) != "half" || !strings.HasPrefix(name, res.Proto[:6]) {
+			t.Errorf("%s: an answer that broke off looks whole: %q %v %s", name, half, err, res.Proto)
+		}
 	}
 	if strings.Contains(h.log.wait(t, "/metrics"), "花子") {
 		t.Errorf("log: %s", h.log)
