@@ -168,3 +168,68 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// fill commits n intents, as the committer would.
+func (h *house) fill(n int) {
+	h.t.Helper()
+	for n > 0 {
+		var rows []*row
+		for range min(n, maxBatch) {
+			e := lookupEntry(fmt.Sprintf("Q-261124-%08X", n*2654435761%(1<<32)), fmt.Sprintf("%015d", n*7919%1_000_000))
+			e.Kind = Intent
+			r, err := h.log.encode(e)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			rows = append(rows, r)
+			n--
+		}
+		err := store.WithTx(context.Background(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			return h.log.place(ctx, tx, rows)
+		})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSeal measures how many committed entries are sealed a second.
+func BenchmarkSeal(b *testing.B) {
+	const entries = 40_000
+	var spent time.Duration
+	for b.Loop() {
+		h := newHouse(b)
+		h.open()
+		h.fill(entries)
+		began := time.Now()
+		h.log.sealAll(context.Background())
+		spent += time.Since(began)
+		h.stop()
+	}
+	b.ReportMetric(entries*float64(b.N)/spent.Seconds(), "entries/s")
+}
+
+// BenchmarkVerify measures how many sealed entries are verified a second, with the public
+// key alone and with both keys.
+func BenchmarkVerify(b *testing.B) {
+	const entries = 100_000
+	h := newHouse(b)
+	h.open()
+	h.fill(entries)
+	h.log.sealAll(context.Background())
+	h.stop()
+	for _, keyed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("keyed=%v", keyed), func(b *testing.B) {
+			in := h.input()
+			if !keyed {
+				in.MACKeyFile = ""
+			}
+			for b.Loop() {
+				if r, err := Verify(context.Background(), in); err != nil || !r.OK {
+					b.Fatalf("%+v, %v", r, err)
+				}
+			}
+			b.ReportMetric(entries*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}

@@ -3,11 +3,11 @@ package audit
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"kakehashi/internal/fault"
 	"kakehashi/internal/store"
 )
 
@@ -84,7 +84,8 @@ func (l *Log) Run(ctx context.Context) error {
 	})
 	both.Wait()
 	if l.sealer.broken {
-		return fmt.Errorf("stop: what is committed could not be sealed; it will be at the next start")
+		return unwritable(fault.New(fault.Unavailable, "what is committed could not be sealed; it will be at the next start").
+			WithReason("unsealed"))
 	}
 	return nil
 }

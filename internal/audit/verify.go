@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/sync/errgroup"
+
 	"kakehashi/internal/fault"
 	"kakehashi/internal/store"
 )
@@ -91,12 +93,36 @@ func Verify(ctx context.Context, in VerifyInput) (Report, error) {
 	defer w.file.close()
 	db, err := store.OpenReadOnly(ctx, in.DB)
 	if err == nil {
-		err = errors.Join(store.Read(ctx, db, w.all), db.Close())
+		err = errors.Join(w.both(ctx, db), db.Close())
 	}
 	if err = w.blame(err); err != nil {
 		return Report{}, err
 	}
 	return r.finish(), nil
+}
+
+// both reads the tables and, beside that, compares them with their indexes.
+func (w *walk) both(ctx context.Context, db *store.DB) error {
+	if err := store.Read(ctx, db, w.schema); err != nil || !w.whole {
+		return err
+	}
+	var torn []string
+	side, ctx := errgroup.WithContext(ctx)
+	side.Go(func() error {
+		return store.Read(ctx, db, func(ctx context.Context, tx *store.Tx) (err error) {
+			torn, err = tornIndexes(ctx, tx)
+			return err
+		})
+	})
+	side.Go(func() error { return store.Read(ctx, db, w.all) })
+	err := side.Wait()
+	if err == nil {
+		w.explain()
+	}
+	for _, table := range torn {
+		w.report.add(Edited, "", "表 %s の索引が、表と一致しません。", table)
+	}
+	return err
 }
 
 // blame turns what kept the database from being read into a problem, where the database

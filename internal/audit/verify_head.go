@@ -11,7 +11,7 @@ func (w *walk) grow(hash []byte, known bool) error {
 		return err
 	}
 	size := w.tree.size()
-	for w.heads.live {
+	for w.heads.Live {
 		if at, ok := w.heads.number(0); ok && at > size {
 			break
 		} else if at < size {
@@ -19,7 +19,7 @@ func (w *walk) grow(hash []byte, known bool) error {
 		} else if err := w.judgeHead(size); err != nil {
 			return err
 		}
-		if err := w.heads.next(); err != nil {
+		if err := w.heads.Next(); err != nil {
 			return err
 		}
 	}
@@ -29,6 +29,7 @@ func (w *walk) grow(hash []byte, known bool) error {
 // judgeHead judges the database's checkpoint of the tree as it stands.
 func (w *walk) judgeHead(size int64) error {
 	w.lastNote = size
+	w.notes++
 	text, _ := w.heads.text(2)
 	hashes, _ := w.heads.bytes(1)
 	c, err := openCheckpoint(text, w.verifier)
@@ -91,7 +92,7 @@ func (w *walk) judgeFile(size int64) error {
 
 // rest judges what stands behind the last entry.
 func (w *walk) rest() error {
-	for w.leaves.live {
+	for w.leaves.Live {
 		l := w.leaves.leaf()
 		if l.position != w.tree.size() {
 			w.found.astrayLeaves.add(l)
@@ -101,28 +102,28 @@ func (w *walk) rest() error {
 				return err
 			}
 		}
-		if err := w.leaves.next(); err != nil {
+		if err := w.leaves.Next(); err != nil {
 			return err
 		}
 	}
 	if err := w.gap(beyond); err != nil {
 		return err
 	}
-	for w.persons.live {
+	for w.persons.Live {
 		p := w.persons.person()
 		if w.found.tail == 0 || p.entry <= w.lastID {
 			w.found.astrayPersons.add(p)
 		}
-		if err := w.persons.next(); err != nil {
+		if err := w.persons.Next(); err != nil {
 			return err
 		}
 	}
-	for w.heads.live {
+	for w.heads.Live {
 		size, _ := w.heads.number(0)
 		text, _ := w.heads.text(2)
 		c, err := openCheckpoint(text, w.verifier)
 		w.found.ahead.add(head{size: size, signed: c.size, forged: err != nil})
-		if err := w.heads.next(); err != nil {
+		if err := w.heads.Next(); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -13,39 +11,11 @@ import (
 // takes every cell as it comes.
 
 // cursor reads the rows of a query one by one.
-type cursor struct {
-	rows  *store.Rows
-	cells []any
-	into  []any
-	live  bool // there is a row
-}
-
-func openCursor(ctx context.Context, tx *store.Tx, columns int, query string) (*cursor, error) {
-	rows, err := tx.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	c := &cursor{rows: rows, cells: make([]any, columns), into: make([]any, columns)}
-	for i := range c.cells {
-		c.into[i] = &c.cells[i]
-	}
-	if err := c.next(); err != nil {
-		return nil, errors.Join(err, rows.Close())
-	}
-	return c, nil
-}
-
-func (c *cursor) next() error {
-	c.live = c.rows.Next()
-	if !c.live {
-		return c.rows.Err()
-	}
-	return c.rows.Scan(c.into...)
-}
+type cursor struct{ *store.Cells }
 
 // number gives a cell that should be a number; what is none gives -1 and false.
 func (c *cursor) number(i int) (int64, bool) {
-	if n, ok := c.cells[i].(int64); ok {
+	if n, ok := c.Row[i].(int64); ok {
 		return n, true
 	}
 	return -1, false
@@ -53,13 +23,13 @@ func (c *cursor) number(i int) (int64, bool) {
 
 // text gives a cell that should be text.
 func (c *cursor) text(i int) (string, bool) {
-	s, ok := c.cells[i].(string)
+	s, ok := c.Row[i].(string)
 	return s, ok
 }
 
 // bytes gives a cell that should be bytes.
 func (c *cursor) bytes(i int) ([]byte, bool) {
-	b, ok := c.cells[i].([]byte)
+	b, ok := c.Row[i].([]byte)
 	return b, ok
 }
 

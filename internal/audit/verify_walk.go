@@ -22,8 +22,9 @@ type walk struct {
 	hash     *hasher
 	file     *notes
 	fileGone bool
+	whole    bool // all tables are there
 
-	entries, leaves, queue, persons, heads *cursor
+	entries, leaves, queue, persons, heads cursor
 
 	tree     *tree
 	hollow   bool  // a leaf is unknown: no root can be computed any more
@@ -33,6 +34,7 @@ type walk struct {
 	found    findings
 	numbers  numbering
 	lastNote int64 // size of the newest checkpoint in the database
+	notes    int64 // how many the database has
 }
 
 // beyond is behind every id.
@@ -45,45 +47,38 @@ func tables() []string {
 
 // all verifies one snapshot.
 func (w *walk) all(ctx context.Context, tx *store.Tx) (err error) {
-	if whole, err := w.schema(ctx, tx); err != nil || !whole {
-		return err
-	}
 	w.tree = newTree()
 	w.numbers = newNumbering()
 	if err := w.file.next(w.verifier); err != nil {
 		return err
 	}
 	for _, c := range []struct {
-		into    **cursor
-		columns int
-		query   string
+		into  *cursor
+		query string
 	}{
-		{&w.entries, 13, "SELECT " + entryColumns + " FROM audit_entry e ORDER BY e.id"},
-		{&w.leaves, 4, "SELECT position, entry, lookup, hash FROM audit_leaf ORDER BY position"},
-		{&w.queue, 1, "SELECT entry FROM audit_queue ORDER BY entry"},
-		{&w.persons, 4, "SELECT id, entry, atena_number, role FROM audit_subject ORDER BY id"},
-		{&w.heads, 3, "SELECT size, hashes, note FROM audit_checkpoint ORDER BY size"},
+		{&w.entries, "SELECT " + entryColumns + " FROM audit_entry e ORDER BY e.id"},
+		{&w.leaves, "SELECT position, entry, lookup, hash FROM audit_leaf ORDER BY position"},
+		{&w.queue, "SELECT entry FROM audit_queue ORDER BY entry"},
+		{&w.persons, "SELECT id, entry, atena_number, role FROM audit_subject ORDER BY id"},
+		{&w.heads, "SELECT size, hashes, note FROM audit_checkpoint ORDER BY size"},
 	} {
-		if *c.into, err = openCursor(ctx, tx, c.columns, c.query); err != nil {
+		cells, err := tx.Cells(ctx, c.query)
+		if err != nil {
 			return fmt.Errorf("read the record: %w", err)
 		}
-		rows := (*c.into).rows
-		defer func() { err = errors.Join(err, rows.Close()) }()
+		c.into.Cells = cells
+		defer func() { err = errors.Join(err, cells.Close()) }()
 	}
-	for w.entries.live {
+	for w.entries.Live {
 		if err := w.visit(); err != nil {
 			return err
 		}
 	}
-	if err := w.rest(); err != nil {
-		return err
-	}
-	w.explain()
-	return w.indexes(ctx, tx)
+	return w.rest()
 }
 
 // schema makes sure that the tables are there, and no others that claim to be the record's.
-func (w *walk) schema(ctx context.Context, tx *store.Tx) (bool, error) {
+func (w *walk) schema(ctx context.Context, tx *store.Tx) error {
 	there := map[string]bool{}
 	err := queryRows(ctx, tx, func(rows *store.Rows) error {
 		var name string
@@ -92,26 +87,26 @@ func (w *walk) schema(ctx context.Context, tx *store.Tx) (bool, error) {
 		return err
 	}, "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit\\_%' ESCAPE '\\'")
 	if err != nil {
-		return false, fmt.Errorf("read the schema: %w", err)
+		return fmt.Errorf("read the schema: %w", err)
 	}
-	whole := true
+	w.whole = true
 	for _, name := range tables() {
 		if !there[name] {
 			w.report.add(Missing, "", "表 %s がありません。", name)
-			whole = false
+			w.whole = false
 		}
 		delete(there, name)
 	}
 	for name := range there {
 		w.report.add(Edited, "", "記録のものではない表 %s が加えられています。", name)
 	}
-	return whole, nil
+	return nil
 }
 
 // visit judges the next entry.
 func (w *walk) visit() error {
 	r, sound := w.entries.entry()
-	if err := w.entries.next(); err != nil {
+	if err := w.entries.Next(); err != nil {
 		return err
 	}
 	if err := w.gap(r.id - 1); err != nil {
@@ -119,9 +114,9 @@ func (w *walk) visit() error {
 	}
 	w.lastID = r.id
 	w.report.Entries++
-	queued := w.queue.live && w.queue.cells[0] == r.id
+	queued := w.queue.Live && w.queue.Row[0] == r.id
 	if queued {
-		if err := w.queue.next(); err != nil {
+		if err := w.queue.Next(); err != nil {
 			return err
 		}
 	}
@@ -149,13 +144,13 @@ func (w *walk) believe(r *row, right bool) {
 
 // leafOf tells whether the next leaf says that it is of the entry.
 func (w *walk) leafOf(id int64) bool {
-	return w.leaves.live && w.leaves.cells[1] == id && w.leaves.cells[0] == w.tree.size()
+	return w.leaves.Live && w.leaves.Row[1] == id && w.leaves.Row[0] == w.tree.size()
 }
 
 // gap judges the ids between the last entry and another: entries that other tables know
 // but that are not there.
 func (w *walk) gap(until int64) error {
-	for w.leaves.live {
+	for w.leaves.Live {
 		l := w.leaves.leaf()
 		if l.position != w.tree.size() || l.entry <= w.lastID || l.entry > until {
 			break
@@ -165,14 +160,14 @@ func (w *walk) gap(until int64) error {
 		if err := w.grow(l.hash, l.sound); err != nil {
 			return err
 		}
-		if err := w.leaves.next(); err != nil {
+		if err := w.leaves.Next(); err != nil {
 			return err
 		}
 		if err := w.skipPersons(l.entry); err != nil {
 			return err
 		}
 	}
-	for w.queue.live {
+	for w.queue.Live {
 		id, ok := w.queue.number(0)
 		if ok && id > until {
 			break
@@ -182,7 +177,7 @@ func (w *walk) gap(until int64) error {
 		} else {
 			w.found.astrayQueue.add(id)
 		}
-		if err := w.queue.next(); err != nil {
+		if err := w.queue.Next(); err != nil {
 			return err
 		}
 	}
@@ -232,17 +227,17 @@ func (w *walk) sealed(r *row, hash [hashSize]byte, fits, queued bool) error {
 		w.found.waiting, w.found.unfit = some[string]{}, some[string]{}
 		w.proved, w.found.resealed = nil, 0
 	}
-	for w.leaves.live {
+	for w.leaves.Live {
 		l := w.leaves.leaf()
 		if l.position >= w.tree.size() {
 			break
 		}
 		w.found.astrayLeaves.add(l)
-		if err := w.leaves.next(); err != nil {
+		if err := w.leaves.Next(); err != nil {
 			return err
 		}
 	}
-	if !w.leaves.live {
+	if !w.leaves.Live {
 		w.report.Unproved++
 		w.found.leafless.add(claim{name: r.name(), id: r.id, has: hash})
 		w.believe(r, fits)
@@ -262,7 +257,7 @@ func (w *walk) sealed(r *row, hash [hashSize]byte, fits, queued bool) error {
 		c.wants = hashOf(l.hash)
 		w.found.wrong.add(c)
 	}
-	if err := errors.Join(w.leaves.next(), w.grow(l.hash, l.sound)); err != nil {
+	if err := errors.Join(w.leaves.Next(), w.grow(l.hash, l.sound)); err != nil {
 		return err
 	}
 	if !right {
@@ -278,21 +273,21 @@ func (w *walk) checkPersons(r *row) error {
 	}
 	for due := range strings.SplitSeq(r.subjects, " ") {
 		w.person++
-		for w.persons.live && w.persons.person().id < w.person {
+		for w.persons.Live && w.persons.person().id < w.person {
 			w.found.astrayPersons.add(w.persons.person())
-			if err := w.persons.next(); err != nil {
+			if err := w.persons.Next(); err != nil {
 				return err
 			}
 		}
 		want := person{id: w.person, entry: r.id, text: due}
-		if !w.persons.live || w.persons.person().id > w.person {
-			w.found.lostPersons.add(misfit{want: want, name: r.name(), last: !w.persons.live})
+		if !w.persons.Live || w.persons.person().id > w.person {
+			w.found.lostPersons.add(misfit{want: want, name: r.name(), last: !w.persons.Live})
 			continue
 		}
 		if has := w.persons.person(); has != want {
 			w.found.wrongPersons.add(misfit{want: want, has: has, name: r.name()})
 		}
-		if err := w.persons.next(); err != nil {
+		if err := w.persons.Next(); err != nil {
 			return err
 		}
 	}
@@ -301,13 +296,13 @@ func (w *walk) checkPersons(r *row) error {
 
 // skipPersons passes over the rows of an entry that is not there, or not to be trusted.
 func (w *walk) skipPersons(entry int64) error {
-	for w.persons.live {
+	for w.persons.Live {
 		p := w.persons.person()
 		if p.entry != entry {
 			return nil
 		}
 		w.person = p.id
-		if err := w.persons.next(); err != nil {
+		if err := w.persons.Next(); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,8 @@ func openForeign(path string) (*sql.DB, error) {
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) && !writable(path) {
 		options = append(options, "immutable=1")
 	}
-	pool, err := sql.Open("sqlite", source(path, []string{busyPragma(5 * time.Second)}, options...))
+	// 32 MiB of pages: whoever checks an index against its table jumps about in it.
+	pool, err := sql.Open("sqlite", source(path, []string{busyPragma(5 * time.Second), "cache_size(-32768)"}, options...))
 	if err != nil {
 		return nil, fmt.Errorf("open the database to read: %w", classify(err))
 	}

@@ -12,9 +12,10 @@ import (
 // Tx is a transaction of WithTx, or a snapshot of Read. It is used by one goroutine, and
 // not after the function it was given to has returned.
 type Tx struct {
-	w      *writer // nil: a snapshot
-	read   *sql.Tx // nil: a transaction
-	failed error   // the first failure after which the transaction cannot go on
+	w      *writer   // nil: a snapshot
+	read   *sql.Tx   // nil: a transaction
+	conn   *sql.Conn // of a snapshot
+	failed error     // the first failure after which the transaction cannot go on
 	done   []func(committed bool)
 }
 
@@ -169,7 +170,17 @@ func (tx *Tx) Fail(err error) {
 // Read runs f on a snapshot: all its queries see the database as it was at the first.
 // It waits for one of the readers as long as ctx lives, never for the writer.
 func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err error) {
-	snapshot, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	conn, err := db.readers.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to read: %w", classify(err))
+	}
+	defer func() {
+		if over := conn.Close(); err == nil && over != nil {
+			err = fmt.Errorf("end reading: %w", classify(over))
+		}
+	}()
+	// Were ctx given here, its end would roll back beside a query that is running.
+	snapshot, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", classify(err))
 	}
@@ -178,7 +189,7 @@ func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err 
 			err = fmt.Errorf("end reading: %w", classify(over))
 		}
 	}()
-	return f(ctx, &Tx{read: snapshot})
+	return f(ctx, &Tx{read: snapshot, conn: conn})
 }
 
 // Rows are the rows of a query.
