@@ -196,6 +196,9 @@ func TestCasesOpenAndClose(t *testing.T) {
 	if a.status != http.StatusForbidden || a.json(t)["code"] != "KKH1219" {
 		t.Errorf("lookup on a closed case: got %d %s", a.status, a.body)
 	}
+	if id, _ := a.json(t)["instance"].(string); !strings.HasPrefix(id, "Q-") || id != a.header.Get("X-Lookup-Id") {
+		t.Errorf("a refusal that was recorded bears no 照会番号: %s", a.body)
+	}
 }
 
 func TestRecordIsReadByAuditors(t *testing.T) {
