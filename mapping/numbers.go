@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -219,10 +220,8 @@ func digits(value, form string, lengths ...int) Verdict {
 	if value == "" || strings.ContainsFunc(value, notDigit) {
 		return misformed(value, form)
 	}
-	for _, n := range lengths {
-		if len(value) == n {
-			return Verdict{Valid, form}
-		}
+	if slices.Contains(lengths, len(value)) {
+		return Verdict{Valid, form}
 	}
 	return Verdict{Wrong, form + "桁数を確かめてください。"}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -141,7 +142,7 @@ func diskFinding(cfg *config.File) finding {
 	if err := unix.Statfs(filepath.Dir(cfg.Store.Path), &fs); err != nil {
 		return finding{"空き容量", "failed", "調べられません"}
 	}
-	free := int64(fs.Bavail) * fs.Bsize //nolint:unconvert // Bavail is signed on some systems
+	free := fs.Bavail * uint64(max(fs.Bsize, 0))
 	text := fmt.Sprintf("空き %d MiB", free>>20)
 	switch {
 	case free < 256<<20:
@@ -227,13 +228,13 @@ func readiness(ctx context.Context, gateway *client) finding {
 			Code string `json:"code"`
 		} `json:"probes"`
 	}
-	text := "動いていますが、照会を受け付けられません"
+	text := []string{"動いていますが、照会を受け付けられません"}
 	if json.UnmarshalRead(res.Body, &body) == nil {
 		for _, p := range body.Probes {
 			if !p.OK {
-				text += "（" + p.Name + " " + p.Code + "）"
+				text = append(text, "（"+p.Name+" "+p.Code+"）")
 			}
 		}
 	}
-	return finding{"受付", "failed", text}
+	return finding{"受付", "failed", strings.Join(text, "")}
 }

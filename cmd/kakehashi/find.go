@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,10 +100,16 @@ func findCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return gateway.show(c, "/v1/people/search", r, asJSON, s.out, func(a answer) int {
+			raw, a, err := gateway.ask(c.Context(), "/v1/people/search", r)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				_, err = fmt.Fprintln(s.out, raw)
+			default:
 				printCandidates(s.out, a)
-				return exitOK
-			})
+			}
+			return err
 		},
 	}
 	at.flags(c)
@@ -116,31 +123,15 @@ func findCommand(s streams) *cobra.Command {
 	return c
 }
 
-// show posts the body and prints the answer: as it came with --json, or by print; code may
-// ask for another exit code than 0.
-func (g *client) show(c *cobra.Command, path string, body any, asJSON bool, out io.Writer, print func(answer) int) error {
-	raw := &strings.Builder{}
-	if err := g.post(c.Context(), path, body, raw); err != nil {
-		return err
+// ask posts the body and gives the answer, as it came and read.
+func (g *client) ask(ctx context.Context, path string, body any) (raw string, a answer, err error) {
+	var text strings.Builder
+	if err := g.post(ctx, path, body, &text); err != nil {
+		return "", answer{}, err
 	}
-	var a answer
-	if err := decode(raw.String(), &a); err != nil {
-		return err
-	}
-	if asJSON {
-		_, _ = fmt.Fprintln(out, strings.TrimSpace(raw.String()))
-		out = io.Discard
-	}
-	code := lookupExit(a)
-	if !asJSON {
-		if c := print(a); c != exitOK {
-			code = c
-		}
-	}
-	if code != exitOK {
-		return &ending{code: code}
-	}
-	return nil
+	raw = strings.TrimSpace(text.String())
+	err = decode(raw, &a)
+	return raw, a, err
 }
 
 func printCandidates(out io.Writer, a answer) {

@@ -49,10 +49,19 @@ func lookupCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return gateway.show(c, "/v1/lookups", r, asJSON, s.out, func(a answer) int {
+			raw, a, err := gateway.ask(c.Context(), "/v1/lookups", r)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				_, err = fmt.Fprintln(s.out, raw)
+			default:
 				printLookup(s.out, a)
-				return exitOK
-			})
+			}
+			if code := lookupExit(a); err == nil && code != exitOK {
+				err = &ending{code: code}
+			}
+			return err
 		},
 	}
 	at.flags(c)

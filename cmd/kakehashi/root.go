@@ -93,8 +93,8 @@ func flagProblem(err error) string {
 	case strings.HasPrefix(text, "flag needs an argument: "):
 		return "オプションに値がありません: " + strings.TrimPrefix(name, "flag needs an argument: ")
 	case strings.HasPrefix(text, "invalid argument"):
-		if i := strings.Index(text, " for "); i >= 0 {
-			flag, _, _ := strings.Cut(text[i+5:], " flag")
+		if _, after, ok := strings.Cut(text, " for "); ok {
+			flag, _, _ := strings.Cut(after, " flag")
 			return "オプションの値を読めません: " + flag
 		}
 		return "オプションの値を読めません"

@@ -240,8 +240,8 @@ func (s *set) listen(server *http.Server, l net.Listener) error {
 // close closes what was built, last first.
 func (s *set) close(ctx context.Context) error {
 	var all error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		all = errors.Join(all, s.closers[i](ctx))
+	for _, end := range slices.Backward(s.closers) {
+		all = errors.Join(all, end(ctx))
 	}
 	s.closers = nil
 	return all

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
@@ -173,13 +174,13 @@ func fits(c ledger.Candidate, r FindRequest) bool {
 	if r.Address == "" {
 		return true
 	}
-	var there string
+	var there strings.Builder
 	for _, v := range c.Values {
 		if v.Item == ledger.AddressText || v.Item == ledger.AddressExtra {
-			there += v.Text
+			there.WriteString(v.Text)
 		}
 	}
-	return ledger.AddressWithin(r.Address, there)
+	return ledger.AddressWithin(r.Address, there.String())
 }
 
 // open cuts and conceals one candidate.

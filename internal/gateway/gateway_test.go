@@ -178,9 +178,7 @@ func TestOneDeadSourceHidesNoOther(t *testing.T) {
 		return ledger.Answer{}, fault.New(fault.Unavailable, "tax is away").WithReason("breaker_open").WithRetry(retry)
 	})
 	broken := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
-		var m map[string]int
-		m["x"]++
-		return ledger.Answer{}, nil
+		panic("a mistake of the adapter")
 	})
 	h := build(t, gateway.Rooms{Sources: three(family(facts(child, text(ledger.Name, "子"))), dead, broken)})
 	got, err := h.Lookup(t.Context(), worker, ask())
@@ -276,9 +274,7 @@ func TestConcealment(t *testing.T) {
 			return nil, fault.New(fault.Unavailable, "down")
 		}, false, "unread"},
 		{"the flag's adapter panics", func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
-			var none []int
-			_ = none[len(both)]
-			return nil, nil
+			panic("a mistake of the adapter")
 		}, false, "unread"},
 		{"half of the household is unread", func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
 			return ledger.Protected{child: {Household: both}}, nil

@@ -114,10 +114,9 @@ func kanjiDigit(r rune) int {
 func kanjiNumber(in []rune) string {
 	tens, ones := 0, 0
 	for _, r := range in {
-		switch v := kanjiDigit(r); {
-		case v == 10:
+		if v := kanjiDigit(r); v == 10 {
 			tens, ones = tens+max(ones, 1), 0
-		default:
+		} else {
 			ones = ones*10 + v
 		}
 	}

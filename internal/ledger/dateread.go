@@ -172,7 +172,7 @@ func (p *dateParser) inSigns(year int) (Date, bool) {
 		return d, true
 	}
 	sign := p.rest[:1]
-	if !strings.Contains("./- ", sign) {
+	if sign != "." && sign != "/" && sign != "-" && sign != " " {
 		return Date{}, false
 	}
 	p.rest = p.rest[1:]

@@ -69,7 +69,7 @@ func freePort(taken map[int]bool) (int, error) {
 		if taken[port] {
 			continue
 		}
-		l, err := net.Listen("tcp4", hostPort(port))
+		l, err := net.Listen("tcp4", hostPort(port)) //nolint:noctx // on the loopback it never waits
 		if err != nil {
 			continue
 		}

@@ -68,6 +68,7 @@ func newBreaker(target string, cfg Config, next http.RoundTripper, log *slog.Log
 		target: target, need: cfg.BreakerFailures, window: cfg.BreakerWindow, openFor: cfg.BreakerOpenFor,
 		next: next, log: log, since: time.Now(),
 	}
+	//nolint:bodyclose // no response here: its caller closes it
 	b.circuit = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
 		Name:          target,
 		MaxRequests:   1, // one probe at a time, and one good probe closes

@@ -41,7 +41,7 @@ func (t *tries) do(req *retryablehttp.Request) (*http.Response, error) {
 func (t *tries) check(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	e, ok := errors.AsType[*end](err)
 	if !ok || !e.again() || ctx.Err() != nil || t.client.breaker.state().State == Open {
-		return false, nil
+		return false, nil //nolint:nilerr // "no further attempt"; the last one's error goes to the caller as it is
 	}
 	t.made++
 	t.wait = pause(t.made, t.client.cfg.RetryWaitMax)
