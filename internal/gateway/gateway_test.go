@@ -632,3 +632,26 @@ func TestRefusalBearsItsNumber(t *testing.T) {
 		t.Errorf("the record of the refusal: got %v", kinds)
 	}
 }
+
+func TestTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread(t *testing.T) {
+	tax := family(facts(child, text(ledger.TaxClassOfYear, "非課税")), facts(mother, text(ledger.TaxClassOfYear, "課税")))
+	down := shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
+		return nil, fault.New(fault.Unavailable, "down")
+	})
+	h := build(t, gateway.Rooms{Sources: three(everything, tax, everything), Shield: down})
+	r := ask()
+	r.Basis.Case, r.Basis.Reason = "", "counter"
+	got, err := h.Lookup(t.Context(), worker, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Sources[1]; s.Outcome != ledger.Unavailable || s.Reason != "household_unknown" || len(s.Persons) != 0 {
+		t.Errorf("without a case: got %s %q with %d persons", s.Outcome, s.Reason, len(s.Persons))
+	}
+	if got, err = h.Lookup(t.Context(), worker, ask()); err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Sources[1]; s.Outcome != ledger.Found || len(s.Persons) != 2 {
+		t.Errorf("with a case that lists the family: got %s with %d persons", s.Outcome, len(s.Persons))
+	}
+}

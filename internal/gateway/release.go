@@ -16,6 +16,11 @@ func (l *lookup) release() {
 		r := &l.result.Sources[i]
 		items := permitted(r.Source, l.items)
 		facts := ledger.Cut(r.Persons, items, l.permittedPerson)
+		if _, read := l.protected[l.request.Person]; !read && r.Source == ledger.Tax && len(facts) < len(r.Persons) {
+			// Who belongs to the household is not known, so those on whom a child's tax class rests
+			// are cut: the child's own alone would mislead.
+			r.Outcome, r.Reason, facts = ledger.Unavailable, "household_unknown", nil
+		}
 		if slices.Contains(l.items, ledger.RelationToHead) {
 			for j := range facts {
 				if facts[j].Relation == "" {
