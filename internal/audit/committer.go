@@ -32,6 +32,7 @@ type waiter struct {
 	row   *row
 	entry Entry
 	state atomic.Int32
+	told  bool       // the record says that its answer was withheld
 	ended chan error // one place, so that the committer never waits
 }
 
@@ -209,7 +210,7 @@ func (l *Log) commit(ctx context.Context) int {
 	for _, w := range batch {
 		if w.state.CompareAndSwap(waiting, settled) {
 			w.ended <- err
-		} else if err == nil && w.entry.Kind == Intent {
+		} else if err == nil && w.entry.Kind == Intent && !w.told {
 			l.owe(withheld(w.entry, "caller_gone"))
 		}
 	}
@@ -230,6 +231,14 @@ func (l *Log) commitRows(ctx context.Context, batch []*waiter, owed []Entry) err
 	}
 	for _, w := range batch {
 		rows = append(rows, w.row)
+		if w.entry.Kind == Intent && w.state.Load() == abandoned {
+			r, err := l.encode(withheld(w.entry, "caller_gone"))
+			if err != nil {
+				return err
+			}
+			rows = append(rows, r)
+			w.told = true
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.WriteTimeout)
 	defer cancel()

@@ -60,6 +60,11 @@ func (h *house) open() {
 func (h *house) start() {
 	h.t.Helper()
 	h.open()
+	h.run()
+}
+
+func (h *house) run() {
+	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.log.Run(ctx) }()

@@ -95,6 +95,9 @@ func (w *walk) explainEntries() {
 	for _, name := range w.numbers.twice() {
 		w.report.add(Edited, name, "%s と同じ番号の記録が、もう1件あります。", name)
 	}
+	for _, name := range w.numbers.late() {
+		w.report.add(Reordered, name, "%s（封印前）が、あとに書かれた記録のうしろにあります。順序が入れ替えられています。", name)
+	}
 	names, count := w.numbers.gone()
 	for _, name := range names {
 		w.report.add(Deleted, name, "%s が削除されています。欠番の届けがありません。", name)
@@ -161,7 +164,10 @@ func (w *walk) explainPersons() {
 		}
 		w.report.add(Deleted, m.name, "%s の対象者の行が削除されています。", m.name)
 	}
-	if last > 0 {
+	switch {
+	case last > 0 && f.lostPersons.n == w.person:
+		w.report.add(Missing, "", "対象者の行がすべて失われています。%d件あったはずです。", w.person)
+	case last > 0:
 		w.report.add(Cut, f.lostPersons.first[len(f.lostPersons.first)-last].name, "対象者の行の末尾が%d件少なくなっています。", last)
 	}
 	for _, p := range f.astrayPersons.first {

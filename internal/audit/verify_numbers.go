@@ -26,8 +26,9 @@ type writerNumbers struct {
 	gaps   []span
 	voids  []span
 	twice  some[int64]
-	credit int64 // entries behind the last that are known not to be there
-	wild   bool  // behind the last stand some that cannot be believed
+	late   some[int64] // that stand behind a higher one
+	credit int64       // entries behind the last that are known not to be there
+	wild   bool        // behind the last stand some that cannot be believed
 }
 
 // loss is an entry that declares what is gone.
@@ -54,7 +55,9 @@ func (n *numbering) saw(r *row) {
 		n.gap(w, span{w.next, r.number - 1})
 		w.next = r.number + 1
 	case inSpans(w.gaps, r.number):
+		// A writer counts as it commits. A leaf would say so; what has none yet says it here.
 		w.gaps = without(w.gaps, span{r.number, r.number})
+		w.late.add(r.number)
 	default:
 		w.twice.add(r.number)
 	}
@@ -150,9 +153,18 @@ func (n *numbering) gone() (names []string, count int64) {
 }
 
 // twice gives the names of entries whose number another bears as well.
-func (n *numbering) twice() (names []string) {
+func (n *numbering) twice() []string {
+	return n.named(func(w *writerNumbers) []int64 { return w.twice.first })
+}
+
+// late gives the names of entries that stand behind one that was written after them.
+func (n *numbering) late() []string {
+	return n.named(func(w *writerNumbers) []int64 { return w.late.first })
+}
+
+func (n *numbering) named(of func(*writerNumbers) []int64) (names []string) {
 	for _, writer := range slices.Sorted(maps.Keys(n.writers)) {
-		for _, number := range n.writers[writer].twice.first {
+		for _, number := range of(n.writers[writer]) {
 			names = append(names, fmt.Sprintf("%s/%d", writer, number))
 		}
 	}

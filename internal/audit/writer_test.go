@@ -100,36 +100,59 @@ func TestIntentOfAGoneWriterIsInterrupted(t *testing.T) {
 	h.wantOK()
 }
 
-func TestIntentWhoseCallerHungUpIsWithheld(t *testing.T) {
-	h := newHouse(t)
-	h.start()
-	release := h.hold()
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error, 1)
-	go func() { gone <- h.log.Intend(ctx, lookupEntry("gone", "000000000000017")) }()
-	eventually(t, func() bool { // the committer has taken it
-		h.log.intake.mu.Lock()
-		defer h.log.intake.mu.Unlock()
-		return len(h.log.intake.waiting) == 0 && len(h.log.intake.wake) == 0
-	})
-	cancel()
-	if err := <-gone; !fault.Is(err, fault.Unavailable) || IsUnwritable(err) {
-		t.Errorf("got %v, want Unavailable, and not for the record's sake", err)
-	}
-	release()
+func (h *house) wantWithheldBeforeNext() {
+	h.t.Helper()
 	h.ask("next")
 	if diff := cmp.Diff([]Kind{Intent, Withheld}, h.kinds("gone")); diff != "" {
-		t.Error(diff)
+		h.t.Error(diff)
 	}
 	h.stop()
-	r := h.wantOK()
-	if r.Entries != 5 {
-		t.Errorf("entries: got %d, want 5", r.Entries)
+	if r := h.wantOK(); r.Entries != 5 {
+		h.t.Errorf("entries: got %d, want 5", r.Entries)
 	}
 	if n := h.one(`SELECT count(*) FROM audit_entry w, audit_entry i WHERE w.kind = 'withheld' AND i.kind = 'intent'
 		AND i.lookup = 'next' AND w.id < i.id`); n != 1 {
-		t.Error("withheld must be written before the writer's next intent")
+		h.t.Error("withheld must be written before the writer's next intent")
 	}
+}
+
+func TestIntentWhoseCallerHungUpBeforeTheCommitIsWithheld(t *testing.T) {
+	h := newHouse(t)
+	h.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := h.log.Intend(ctx, lookupEntry("gone", "000000000000017"))
+	if !fault.Is(err, fault.Unavailable) || IsUnwritable(err) {
+		t.Errorf("got %v, want Unavailable, and not for the record's sake", err)
+	}
+	h.run()
+	h.wantWithheldBeforeNext()
+}
+
+func TestIntentWhoseCallerHungUpDuringTheCommitIsWithheld(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	release := h.hold()
+	e := lookupEntry("gone", "000000000000017")
+	e.Kind = Intent
+	r, err := h.log.encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &waiter{row: r, entry: e, ended: make(chan error, 1)}
+	if err := h.log.intake.add(w); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { // the committer has taken it
+		h.log.intake.mu.Lock()
+		defer h.log.intake.mu.Unlock()
+		return len(h.log.intake.waiting) == 0
+	})
+	if !w.state.CompareAndSwap(waiting, abandoned) {
+		t.Fatal("committed while the database was held")
+	}
+	release()
+	h.wantWithheldBeforeNext()
 }
 
 func TestOutcomeThatCannotBeKeptIsWithheldAndTheRecordGoesOn(t *testing.T) {
