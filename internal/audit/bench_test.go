@@ -40,16 +40,12 @@ func measure(b *testing.B, n int, work func(i int64) error) float64 {
 	return float64(done.Load()) / time.Since(began).Seconds()
 }
 
-// group is the plainest group commit: one goroutine flushes all that wait.
-type group struct {
-	mu      sync.Mutex
-	waiting []chan error
-	wake    chan struct{}
-	flush   func(n int) error
-}
+// group is the plainest group commit: one goroutine flushes all that wait, and lingers as
+// the committer does.
+type group struct{ in *intake }
 
 func newGroup(b *testing.B, flush func(n int) error) *group {
-	g := &group{wake: make(chan struct{}, 1), flush: flush}
+	g := &group{in: newIntake()}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -59,25 +55,16 @@ func newGroup(b *testing.B, flush func(n int) error) *group {
 			select {
 			case <-ctx.Done():
 				return
-			case <-g.wake:
+			case <-g.in.wake:
 			}
-			for deadline := time.Now().Add(lingering); last >= many && time.Now().Before(deadline); {
-				g.mu.Lock()
-				n := len(g.waiting)
-				g.mu.Unlock()
-				if n >= last {
-					break
-				}
-				time.Sleep(20 * time.Microsecond)
+			if last >= many {
+				g.in.linger(last)
 			}
-			g.mu.Lock()
-			batch := g.waiting
-			g.waiting = nil
-			g.mu.Unlock()
+			batch, _ := g.in.take()
 			last = len(batch)
-			err := g.flush(len(batch))
+			err := flush(len(batch))
 			for _, w := range batch {
-				w <- err
+				w.ended <- err
 			}
 		}
 	}()
@@ -86,12 +73,11 @@ func newGroup(b *testing.B, flush func(n int) error) *group {
 }
 
 func (g *group) add() error {
-	w := make(chan error, 1)
-	g.mu.Lock()
-	g.waiting = append(g.waiting, w)
-	g.mu.Unlock()
-	signal(g.wake)
-	return <-w
+	w := &waiter{ended: make(chan error, 1)}
+	if err := g.in.add(w); err != nil {
+		return err
+	}
+	return <-w.ended
 }
 
 func rawFile(b *testing.B) *group {

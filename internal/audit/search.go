@@ -60,7 +60,7 @@ type bookmark struct {
 	id int64
 }
 
-func (b bookmark) String() string {
+func (b bookmark) cursor() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(b.at + " " + strconv.FormatInt(b.id, 10)))
 }
 
@@ -104,7 +104,7 @@ func (l *Log) Search(ctx context.Context, f Filter) ([]Record, string, error) {
 	if len(found) <= limit {
 		return found, "", nil
 	}
-	return found[:limit], marks[limit-1].String(), nil
+	return found[:limit], marks[limit-1].cursor(), nil
 }
 
 // exportPage is how many entries an export reads in one snapshot, so that a long export
