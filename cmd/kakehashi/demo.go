@@ -136,6 +136,7 @@ func demoConsole(cfg *config.File, city *sandbox.City, dir string) *web.Console 
 		},
 		City: cfg.Municipality.Name, Case: firstChild(city.People()).Case,
 		Procedure: exampleProcedure, Purpose: examplePurpose, Reason: exampleReason,
+		Examples: examples(city.People()),
 		Verify: func(ctx context.Context) (web.Verification, error) {
 			in, err := verifyInput(dir, "", "", false)
 			if err != nil {
@@ -149,6 +150,23 @@ func demoConsole(cfg *config.File, city *sandbox.City, dir string) *web.Console 
 			return v, err
 		},
 	}
+}
+
+// examples picks a person for each thing that is worth trying on the pages.
+func examples(people []sandbox.Persona) []web.Example {
+	var list []web.Example
+	for _, e := range []struct{ tag, about string }{
+		{"child", "子（家族がそろっている）"}, {"protected", "支援措置の対象者"}, {"tax-undeclared", "未申告の家庭"},
+		{"tax-elsewhere", "前の年度の課税が他市にある"}, {"non-resident", "住登外者"}, {"unknown-birth", "生年月日の一部が不詳"},
+		{"namesake", "同姓同名の人がいる"}, {"gaiji", "外字の氏名"}, {"foreign", "通称のある外国人住民"}, {"newborn", "昨日生まれた子"}, {"dead", "亡くなった人"},
+	} {
+		i := slices.IndexFunc(people, func(p sandbox.Persona) bool { return slices.Contains(p.Tags, e.tag) })
+		if i >= 0 {
+			p := people[i]
+			list = append(list, web.Example{About: e.about, Kana: p.Kana, Birth: p.BirthDate, Case: p.Case})
+		}
+	}
+	return list
 }
 
 // demoRun is what one run of the demo has beside its rooms.

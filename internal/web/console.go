@@ -32,7 +32,13 @@ type Console struct {
 	Procedure string
 	Purpose   string
 	Reason    string
+	Examples  []Example                                   // people to try with, on the search page
 	Verify    func(context.Context) (Verification, error) // verifies the record; nil: not offered
+}
+
+// Example is a fictional person whom the search page offers to try with.
+type Example struct {
+	About, Kana, Birth, Case string // Birth as a person would write it: 2016-05-03
 }
 
 // Verification is what a verification of the record found.

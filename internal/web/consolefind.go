@@ -21,6 +21,7 @@ type searchForm struct {
 	Eras                        []string
 	Errors                      map[string]string // by field; a text begins with ＊
 	Refusal                     *problem          // why the search was refused; nil: it was not
+	Examples                    []Example         // fictional people to try with
 }
 
 // eras lists what the form offers beside the year. 西暦 is first.
@@ -36,7 +37,7 @@ func (x *exchange) searchPage() error {
 }
 
 func (x *exchange) renderSearch(status int, f searchForm) error {
-	f.Procedures, f.Eras = choices(x.web.rooms.Gateway), eras()
+	f.Procedures, f.Eras, f.Examples = choices(x.web.rooms.Gateway), eras(), x.web.rooms.Console.Examples
 	for _, p := range f.Procedures {
 		for _, c := range p.WithoutCase {
 			if !slices.Contains(f.Reasons, c) {
