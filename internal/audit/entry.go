@@ -35,6 +35,10 @@ func (k Kind) known() bool {
 	return false
 }
 
+// FlagNoCase marks an entry of a lookup or a search without a case (案件なし), for
+// self-inspection (自己点検).
+const FlagNoCase = "no_case"
+
 // Actor is who did it, as the token said and the gateway understood it.
 type Actor struct {
 	Staff          string `json:"staff,omitempty"` // 職員番号

@@ -178,7 +178,8 @@ func (f Filter) query(where, order string, start bookmark, limit int) (string, [
 		}
 	}
 	if f.WithoutCase {
-		wanted = append(wanted, "e.case_id = '' AND e.lookup <> ''")
+		// A quote within a text of the body is escaped, so the word with its quotes is the flag.
+		wanted = append(wanted, `e.case_id = '' AND e.lookup <> '' AND e.body LIKE '%"`+FlagNoCase+`"%'`)
 	}
 	return "SELECT " + entryColumns + ", coalesce(l.position, -1) FROM " + from +
 		" LEFT JOIN audit_leaf l ON l.entry = e.id WHERE " +

@@ -12,9 +12,6 @@ import (
 	"kakehashi/internal/store"
 )
 
-// flagNoCase marks an act without a case for self-inspection (自己点検).
-const flagNoCase = "no_case"
-
 // keep writes one entry and waits until it is on disk. A caller who hangs up must not erase
 // the trace: writing goes on without its context, for a bounded time.
 func (g *Gateway) keep(ctx context.Context, e audit.Entry, write func(context.Context, audit.Entry) error) error {
@@ -40,7 +37,7 @@ func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
 		e.Actor.Role = string(roles[0])
 	}
 	if (a.Verb == staff.Lookup || a.Verb == staff.Find) && a.Basis.Case == "" {
-		e.Flags = []string{flagNoCase}
+		e.Flags = []string{audit.FlagNoCase}
 	}
 	return e
 }
