@@ -207,6 +207,11 @@ func (l *Log) declare(ctx context.Context, e Entry) ([]Entry, error) {
 	e.Detail["root"] = base64.StdEncoding.EncodeToString(root)
 	declared := false
 	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		stands, err := lastID(ctx, tx)
+		if err != nil {
+			return err
+		}
+		e.Detail["entries"] = strconv.FormatInt(stands, 10)
 		return entries(ctx, tx, func(r *row) error {
 			known, err := r.decode()
 			if err != nil {

@@ -34,7 +34,8 @@ type writerNumbers struct {
 // loss is an entry that declares what is gone.
 type loss struct {
 	at, reason string
-	size, lost int64
+	size, lost int64 // trees: of the database, and of the newest checkpoint outside
+	stands     int64 // entries that the database had, sealed or not
 }
 
 func newNumbering() numbering {
@@ -113,7 +114,8 @@ func (n *numbering) heed(r *row) {
 	if e.Kind == Loss {
 		size, _ := strconv.ParseInt(e.Detail["size"], 10, 64)
 		lost, _ := strconv.ParseInt(e.Detail["lost_size"], 10, 64)
-		n.losses = append(n.losses, loss{at: r.at, reason: e.Reason, size: size, lost: lost})
+		stands, _ := strconv.ParseInt(e.Detail["entries"], 10, 64)
+		n.losses = append(n.losses, loss{at: r.at, reason: e.Reason, size: size, lost: lost, stands: max(stands, size)})
 		return
 	}
 	for part := range strings.SplitSeq(e.Detail["settled"], ",") {
