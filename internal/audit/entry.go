@@ -27,7 +27,8 @@ const (
 	Loss         Kind = "loss"          // the database is behind what was sealed: what is gone
 )
 
-func (k Kind) known() bool {
+// Known tells whether there is such a kind.
+func (k Kind) Known() bool {
 	switch k {
 	case Opened, Intent, Outcome, Refused, Interrupted, Withheld, Change, Read, TokenRefused, Probe, Loss:
 		return true
@@ -119,7 +120,7 @@ func (r *row) name() string { return fmt.Sprintf("%s/%d", r.writer, r.number) }
 // encode makes the row of an entry; its writer, numbers and hash are given it in the
 // transaction.
 func encode(e Entry, at string, salt []byte) (*row, error) {
-	if !e.Kind.known() {
+	if !e.Kind.Known() {
 		return nil, fault.New(fault.Internal, "an entry of an unknown kind was to be recorded")
 	}
 	subjects, err := joinSubjects(e.Subjects)

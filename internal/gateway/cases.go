@@ -63,6 +63,9 @@ func (g *Gateway) changeCase(ctx context.Context, who staff.Member, act staff.Ac
 		e.Kind = audit.Change
 		return g.record.Append(ctx, tx, e)
 	})
+	if fault.Is(err, fault.NotFound) { // it may be anything that was typed in the place of a case
+		e.Case, e.Detail = "", map[string]string{"case_digest": g.record.Digest("case", string(act.Basis.Case))}
+	}
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 		return g.refuse(ctx, e, err)
 	}

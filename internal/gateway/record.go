@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"kakehashi/internal/audit"
@@ -133,7 +134,10 @@ func (g *Gateway) admitReader(ctx context.Context, who staff.Member, verb staff.
 	now := g.now()
 	act := staff.Act{Verb: verb, Basis: r.Basis, At: now}
 	e := g.entry(who, act)
-	e.Detail = filterWords(r.Filter)
+	var err error
+	if e.Detail, err = g.filterWords(ctx, who, r.Filter); err != nil {
+		return err
+	}
 	if r.Filter.Person != "" {
 		e.Subjects = []audit.Subject{{Atena: r.Filter.Person, Role: "asked"}}
 	}
@@ -154,6 +158,8 @@ func (g *Gateway) validFilter(f audit.Filter) error {
 		return invalid("KKH1104", "/case", "the case number has not its shape")
 	case f.Staff != "" && !ledger.CaseID(f.Staff).Valid():
 		return invalid("KKH1109", "/staff", "the staff number has not its shape")
+	case f.Kind != "" && !f.Kind.Known():
+		return invalid("KKH1109", "/kind", "there is no such kind of entry")
 	case f.Person != "":
 		return g.validPerson(ledger.AtenaNumber(f.Person), "/atena_number")
 	}
@@ -161,15 +167,30 @@ func (g *Gateway) validFilter(f audit.Filter) error {
 }
 
 // filterWords says by which fields the record was read; a person's number is a subject of
-// the entry and not repeated here.
-func filterWords(f audit.Filter) map[string]string {
-	d := map[string]string{}
-	for name, value := range map[string]string{"lookup": f.Lookup, "staff": f.Staff, "case": f.Case, "kind": string(f.Kind)} {
-		if value != "" {
-			d[name] = value
+// the entry and not repeated here. A case or a member of staff that nobody knows may be
+// anything that was typed in their place: of those it keeps a keyed digest.
+func (g *Gateway) filterWords(ctx context.Context, who staff.Member, f audit.Filter) (map[string]string, error) {
+	words := map[string]string{"lookup": f.Lookup, "kind": string(f.Kind)}
+	switch {
+	case f.Staff == "":
+	case len(g.rules.Roles(staff.Member{Staff: f.Staff}, g.now())) > 0:
+		words["staff"] = f.Staff
+	default:
+		words["staff_digest"] = g.record.Digest("staff", f.Staff)
+	}
+	if f.Case != "" {
+		found, err := g.findCase(ctx, who, ledger.CaseID(f.Case))
+		if err != nil {
+			return nil, err
+		}
+		words["case"] = f.Case
+		if found == nil {
+			delete(words, "case")
+			words["case_digest"] = g.record.Digest("case", f.Case)
 		}
 	}
-	return d
+	maps.DeleteFunc(words, func(_, word string) bool { return word == "" })
+	return words, nil
 }
 
 // ProbeRecord proves that the record can be written and read: it writes one entry and
