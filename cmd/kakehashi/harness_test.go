@@ -266,6 +266,7 @@ type persona struct {
 	Address    string            `json:"address"`
 	Extra      string            `json:"address_extra"` // 方書
 	Phone      string            `json:"phone"`
+	Alias      string            `json:"alias"` // 通称
 	Tax        map[string]string `json:"tax"`
 	Case       string            `json:"case"`
 	Members    []string          `json:"members"` // everybody whom the case concerns
