@@ -27,11 +27,13 @@ func (l *lookup) ask(ctx context.Context) {
 }
 
 func (l *lookup) askShield(ctx context.Context) {
-	defer recovered(func(error) { l.protected = nil })
+	defer recovered(func(cause error) { l.protected, l.unread = nil, cause })
 	p, err := l.g.shield.Protection(ctx, []ledger.AtenaNumber{l.request.Person})
-	if err == nil {
-		l.protected = p
+	if err != nil {
+		l.unread = err
+		return
 	}
+	l.protected = p
 }
 
 func (l *lookup) askOne(ctx context.Context, r *SourceResult) {

@@ -59,27 +59,23 @@ func (g *Gateway) Find(ctx context.Context, who staff.Member, r FindRequest) (Fi
 		return nothing, err
 	}
 	items = permitted(ledger.Address, items)
-	if len(items) == 0 {
-		return nothing, g.refuse(ctx, e, fault.New(fault.Denied, "the procedure may see nothing of a search").
+	// Narrowing by what the procedure may not see would tell it all the same.
+	if len(items) == 0 || r.Address != "" && !slices.Contains(items, ledger.AddressText) ||
+		r.Household != "" && !slices.Contains(items, ledger.HouseholdNo) {
+		return nothing, g.refuse(ctx, e, fault.New(fault.Denied, "the procedure may not see what it searches by").
 			WithCode("KKH1223").WithReason("no_items"))
 	}
 	e.Sources, e.Items = []string{string(ledger.Address), string(ledger.Protection)}, words(items)
 	if err := g.keep(ctx, e, g.record.Intend); err != nil {
 		return nothing, err
 	}
-	result, err := g.search(ctx, r, items, ledger.LookupID(e.Lookup))
+	result, ends, err := g.search(ctx, r, items, ledger.LookupID(e.Lookup))
 	if ctx.Err() != nil {
 		e.Kind = audit.Withheld
 		err = fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
 		return nothing, cmp.Or(g.keep(ctx, e, g.record.Record), err)
 	}
-	end := audit.SourceEnd{Source: string(ledger.Address), Outcome: string(ledger.Found), Items: e.Items}
-	if err != nil {
-		outcome, reason, _ := meaning(err)
-		e.Code, end.Items = fault.Code(err), nil
-		end.Outcome, end.Reason = string(outcome), reason
-	}
-	e.Ends = []audit.SourceEnd{end}
+	e.Ends, e.Code = ends, fault.Code(err)
 	for _, c := range result.Candidates {
 		e.Subjects = append(e.Subjects, audit.Subject{Atena: string(c.Person), Role: "candidate"})
 	}
@@ -120,8 +116,10 @@ func (g *Gateway) searched(r FindRequest) []audit.FieldDigest {
 	return fields
 }
 
-// search makes the two trips and gives what may be shown.
-func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item, id ledger.LookupID) (result FindResult, err error) {
+// search makes the two trips and gives what may be shown, and how each trip ended.
+func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item, id ledger.LookupID) (result FindResult, ends []audit.SourceEnd, err error) {
+	found := audit.SourceEnd{Source: string(ledger.Address), Outcome: string(ledger.Found)}
+	defer func() { ends = slices.Insert(ends, 0, searchEnd(found, result, err)) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, g.cfg.Budget,
 		fault.New(fault.Unavailable, "the search's budget is used up").WithReason("timeout"))
 	defer cancel()
@@ -129,7 +127,7 @@ func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item
 	s := ledger.Search{ID: id, Kana: r.Kana, BirthDate: r.BirthDate, Basis: r.Basis, On: g.now()}
 	candidates, err := g.finder.Find(ctx, s, searchLimit)
 	if err != nil {
-		return FindResult{}, err
+		return FindResult{}, nil, err
 	}
 	var protected ledger.Protected
 	if len(candidates) > 0 {
@@ -138,7 +136,9 @@ func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item
 			numbers[i] = c.Person
 		}
 		// An error leaves everybody unread, and unread conceals.
-		protected, _ = g.shield.Protection(ctx, numbers)
+		var unread error
+		protected, unread = g.shield.Protection(ctx, numbers)
+		ends = append(ends, shieldEnd(unread))
 	}
 	at := g.now()
 	for _, c := range candidates {
@@ -150,9 +150,27 @@ func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item
 		stamp(&result.Candidates[len(result.Candidates)-1].Facts, &SourceResult{Source: ledger.Address, At: at})
 	}
 	if len(result.Candidates) > g.cfg.Candidates {
-		return FindResult{}, fault.New(fault.Invalid, "more candidates than may be shown").WithCode("KKH1121").WithReason("too_many")
+		err := fault.New(fault.Invalid, "more candidates than may be shown").WithCode("KKH1121").WithReason("too_many")
+		return FindResult{}, ends, err
 	}
-	return result, nil
+	return result, ends, nil
+}
+
+// searchEnd says of the search, for the record, what of the candidates was shown and what
+// kept back. A search that was not narrow enough is no fault of the system that answered.
+func searchEnd(end audit.SourceEnd, r FindResult, err error) audit.SourceEnd {
+	for _, c := range r.Candidates {
+		end.Items, end.Suppressed = named(end.Items, c.Values, func(v ledger.Value) ledger.Item { return v.Item }),
+			named(end.Suppressed, c.Suppressed, func(k ledger.Kept) ledger.Item { return k.Item })
+	}
+	switch {
+	case fault.Is(err, fault.Invalid):
+		end.Reason = fault.Find(err).Reason
+	case err != nil:
+		outcome, reason, _ := meaning(err)
+		end.Outcome, end.Reason = string(outcome), reason
+	}
+	return end
 }
 
 // concealedCandidate tells why a candidate's whereabouts are kept back; "": they are not.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
@@ -123,6 +125,8 @@ func build(t *testing.T, rooms gateway.Rooms) *house {
 				Rights: []staff.Right{{Roles: who, Items: items}}},
 			{ID: "payment", LegalBasis: "条例", Purposes: []staff.Code{{Code: "claim"}}, WithoutCase: []staff.Code{{Code: "counter"}},
 				Rights: []staff.Right{{Roles: who, Items: []string{"tax_class"}}}},
+			{ID: "names", LegalBasis: "条例", Purposes: []staff.Code{{Code: "greet"}}, WithoutCase: []staff.Code{{Code: "counter"}},
+				Rights: []staff.Right{{Roles: who, Items: []string{"name", "kana"}}}},
 		}, time.UTC)
 	if rooms.Shield == nil {
 		rooms.Shield = shield(open)
@@ -653,5 +657,75 @@ func TestTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread(t *testing.T) {
 	}
 	if s := got.Sources[1]; s.Outcome != ledger.Found || len(s.Persons) != 2 {
 		t.Errorf("with a case that lists the family: got %s with %d persons", s.Outcome, len(s.Persons))
+	}
+}
+
+func TestNarrowingByWhatMayNotBeSeenIsRefused(t *testing.T) {
+	h := build(t, gateway.Rooms{Finder: candidates(2, text(ledger.AddressText, "架空町1")), Shield: shield(nobodyProtected)})
+	for _, change := range []func(*gateway.FindRequest){
+		func(r *gateway.FindRequest) { r.Address = "架空町1" },
+		func(r *gateway.FindRequest) { r.Household = "H1" },
+	} {
+		r := search()
+		r.Basis = ledger.Basis{Reason: "counter", Procedure: "names", Purpose: "greet"}
+		if got, err := h.Find(t.Context(), worker, r); err != nil || len(got.Candidates) != 2 {
+			t.Fatalf("by name alone: got %d, %v", len(got.Candidates), err)
+		}
+		change(&r)
+		if got, err := h.Find(t.Context(), worker, r); fault.Code(err) != "KKH1223" || len(got.Candidates) != 0 {
+			t.Errorf("got %d candidates, %v; want none and KKH1223", len(got.Candidates), err)
+		}
+	}
+}
+
+func TestRecordOfASearchSaysWhatWasShown(t *testing.T) {
+	down := shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
+		return nil, fault.New(fault.Unavailable, "down").WithReason("down")
+	})
+	h := build(t, gateway.Rooms{Finder: candidates(1, text(ledger.Name, "架空 花子"), text(ledger.AddressText, "架空町1")), Shield: down})
+	got, err := h.Find(t.Context(), worker, search())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []audit.SourceEnd{
+		{Source: "address", Outcome: "found", Items: []string{"name"}, Suppressed: []string{"address", "phone"}},
+		{Source: "protection", Outcome: "unavailable", Reason: "down"},
+	}
+	if diff := cmp.Diff(want, h.outcome(got.ID).Ends); diff != "" {
+		t.Errorf("ends (-want +got):\n%s", diff)
+	}
+
+	h = build(t, gateway.Rooms{Finder: candidates(21), Shield: shield(nobodyProtected)})
+	got, _ = h.Find(t.Context(), worker, search())
+	e := h.outcome(got.ID)
+	if e.Code != "KKH1121" || e.Ends[0].Outcome != "found" || e.Ends[0].Reason != "too_many" || len(e.Subjects) != 0 {
+		t.Errorf("too many: got %+v", e)
+	}
+}
+
+// outcome gives the outcome's entry of a lookup or search.
+func (h *house) outcome(id ledger.LookupID) audit.Entry {
+	h.t.Helper()
+	found, _, err := h.record.Search(h.t.Context(), audit.Filter{Lookup: string(id), Kind: audit.Outcome})
+	if err != nil || len(found) != 1 {
+		h.t.Fatalf("got %d outcomes, %v", len(found), err)
+	}
+	return found[0].Entry
+}
+
+func TestPurposeOfReadingTheRecordIsKept(t *testing.T) {
+	h := build(t, gateway.Rooms{})
+	auditor := staff.Member{Staff: "3001", Authentication: "card+vein"}
+	r := gateway.RecordRequest{Basis: ledger.Basis{Purpose: "self-inspection"}}
+	if _, _, err := h.SearchRecord(t.Context(), auditor, r); err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := h.record.Search(t.Context(), audit.Filter{Kind: audit.Read})
+	if err != nil || len(found) != 1 || found[0].Entry.Purpose != "self-inspection" {
+		t.Errorf("got %+v, %v", found, err)
+	}
+	r.Basis.Purpose = "あああ"
+	if _, _, err := h.SearchRecord(t.Context(), auditor, r); fault.Code(err) != "KKH1216" {
+		t.Errorf("a made-up purpose: got %v", err)
 	}
 }

@@ -135,6 +135,7 @@ type lookup struct {
 	concerned []ledger.AtenaNumber // who is known to be concerned: the case's persons
 	result    LookupResult
 	protected ledger.Protected // nil: unread
+	unread    error            // why; nil: it was read
 }
 
 // prepare makes a result for each source asked for, in the gateway's order: forbidden where

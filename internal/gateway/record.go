@@ -24,7 +24,7 @@ func (g *Gateway) keep(ctx context.Context, e audit.Entry, write func(context.Co
 // entry begins the record's entry of an act: who, what, on what basis. Of the basis it
 // keeps what the configuration knows; the case is added by authorize.
 func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
-	known := g.rules.Known(a.Basis, a.At)
+	known := g.rules.Known(a.Verb, a.Basis, a.At)
 	e := audit.Entry{
 		Lookup: string(newLookupID(a.At)), Act: string(a.Verb),
 		Procedure: string(known.Procedure), Purpose: known.Purpose, Reason: known.Reason,

@@ -134,28 +134,36 @@ func (l *lookup) compare(r *SourceResult, facts []ledger.Facts, items []ledger.I
 // ends says how each source ended, for the record: names of items, never a value.
 func (l *lookup) ends() []audit.SourceEnd {
 	ends := make([]audit.SourceEnd, 0, len(l.result.Sources)+1)
-	shield := audit.SourceEnd{Source: string(ledger.Protection), Outcome: string(ledger.Found)}
-	if l.protected == nil {
-		shield.Outcome = string(ledger.Unavailable)
-	}
-	ends = append(ends, shield)
+	ends = append(ends, shieldEnd(l.unread))
 	for _, r := range l.result.Sources {
 		end := audit.SourceEnd{Source: string(r.Source), Outcome: string(r.Outcome), Reason: r.Reason, Millis: r.took.Milliseconds()}
 		for _, f := range r.Persons {
-			for _, v := range f.Values {
-				if !slices.Contains(end.Items, string(v.Item)) {
-					end.Items = append(end.Items, string(v.Item))
-				}
-			}
+			end.Items = named(end.Items, f.Values, func(v ledger.Value) ledger.Item { return v.Item })
 		}
-		for _, k := range r.Suppressed {
-			if !slices.Contains(end.Suppressed, string(k.Item)) {
-				end.Suppressed = append(end.Suppressed, string(k.Item))
-			}
-		}
+		end.Suppressed = named(end.Suppressed, r.Suppressed, func(k ledger.Kept) ledger.Item { return k.Item })
 		ends = append(ends, end)
 	}
 	return ends
+}
+
+// shieldEnd says how reading 支援措置 ended; nil: it was read.
+func shieldEnd(unread error) audit.SourceEnd {
+	end := audit.SourceEnd{Source: string(ledger.Protection), Outcome: string(ledger.Found)}
+	if unread != nil {
+		outcome, reason, _ := meaning(unread)
+		end.Outcome, end.Reason = string(outcome), reason
+	}
+	return end
+}
+
+// named adds to the names those of the items that are not among them yet.
+func named[T any](names []string, all []T, item func(T) ledger.Item) []string {
+	for _, one := range all {
+		if name := string(item(one)); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // subjects lists everybody in the answer beside the one asked about.

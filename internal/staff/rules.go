@@ -53,7 +53,13 @@ func (r Rules) LegalBasis(id ledger.ProcedureID, at time.Time) string {
 // Known gives the parts of a basis that the configuration knows: a procedure in force, a
 // purpose of it, a reason that it allows. Anything else is empty, so that what somebody
 // typed in the place of a code is never recorded. The case is not judged here and empty.
-func (r Rules) Known(b ledger.Basis, at time.Time) ledger.Basis {
+func (r Rules) Known(verb Verb, b ledger.Basis, at time.Time) ledger.Basis {
+	if verb == SearchRecord || verb == ExportRecord {
+		if hasCode(ReadingPurposes(), b.Purpose) {
+			return ledger.Basis{Purpose: b.Purpose}
+		}
+		return ledger.Basis{}
+	}
 	p, ok := r.procedure(b.Procedure, at)
 	if !ok {
 		return ledger.Basis{}
@@ -66,6 +72,15 @@ func (r Rules) Known(b ledger.Basis, at time.Time) ledger.Basis {
 		known.Reason = b.Reason
 	}
 	return known
+}
+
+// ReadingPurposes are the purposes for which the record is read (assessment III.8, IV): they
+// are the same in every city and no procedure's.
+func ReadingPurposes() []Code {
+	return []Code{
+		{Code: "self-inspection", Name: "自己点検"}, {Code: "internal-audit", Name: "内部監査"},
+		{Code: "disclosure", Name: "開示請求"}, {Code: "inquiry", Name: "問合せへの対応"},
+	}
 }
 
 // Roles gives the roles that the grants give the member at the time.
@@ -87,6 +102,9 @@ func (r Rules) Authorize(who Member, a Act) ([]ledger.Item, error) {
 	roles, err := r.admit(who, a)
 	if err != nil {
 		return nil, err
+	}
+	if reading := a.Verb == SearchRecord || a.Verb == ExportRecord; reading && a.Basis.Purpose != "" && !hasCode(ReadingPurposes(), a.Basis.Purpose) {
+		return nil, denied("KKH1216", "purpose_missing", "the purpose is not one for which the record is read")
 	}
 	if a.Verb != Lookup && a.Verb != Find {
 		return nil, nil
