@@ -10,7 +10,7 @@ import (
 
 // usageTemplate is cobra's, in Japanese.
 const usageTemplate = `使い方:{{if .Runnable}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.UseLine}}{{if .HasAvailableFlags}} [オプション]{{end}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} [コマンド]{{end}}{{if .HasExample}}
 
 例:
@@ -49,7 +49,7 @@ func rootCommand(s streams) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate("{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}\n\n{{end}}{{.UsageString}}")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage{fmt.Errorf("%s: %s", c.CommandPath(), flagProblem(err))}
+		return usage{fmt.Errorf("%s: %s", c.CommandPath(), flagProblem(c, err))}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
@@ -65,6 +65,7 @@ func rootCommand(s streams) *cobra.Command {
 			}
 		}})
 	for _, c := range everyCommand(root) {
+		c.DisableFlagsInUseLine = true
 		c.InitDefaultHelpFlag()
 		if f := c.Flags().Lookup("help"); f != nil {
 			f.Usage = "この説明を表示します"
@@ -82,14 +83,22 @@ func everyCommand(c *cobra.Command) []*cobra.Command {
 }
 
 // flagProblem says in Japanese what pflag says of a flag, without repeating a value.
-func flagProblem(err error) string {
+func flagProblem(c *cobra.Command, err error) string {
 	text := err.Error()
 	name, _, _ := strings.Cut(text, "\n")
 	switch {
 	case strings.HasPrefix(text, "unknown flag: "), strings.HasPrefix(text, "unknown shorthand flag: "):
 		_, flag, _ := strings.Cut(name, ": ")
 		flag, _, _ = strings.Cut(flag, "=")
-		return "知らないオプションです: " + flag
+		flag, _, _ = strings.Cut(flag, " in ") // of a shorthand the letter alone
+		var known []string
+		for line := range strings.Lines(c.Flags().FlagUsages()) {
+			_, usage, _ := strings.Cut(line, "--")
+			if fields := strings.Fields(usage); len(fields) > 0 {
+				known = append(known, "--"+fields[0])
+			}
+		}
+		return "知らないオプションです" + perhaps(flag, known)
 	case strings.HasPrefix(text, "flag needs an argument: "):
 		return "オプションに値がありません: " + strings.TrimPrefix(name, "flag needs an argument: ")
 	case strings.HasPrefix(text, "invalid argument"):
@@ -103,17 +112,36 @@ func flagProblem(err error) string {
 	}
 }
 
+// perhaps repeats a word that was not understood and names those that were perhaps meant,
+// as cobra measures it. What is no plain word may be a value out of its place, such as a
+// name, and is not repeated.
+func perhaps(word string, known []string) string {
+	if strings.Trim(strings.ToLower(word), "abcdefghijklmnopqrstuvwxyz-'") != "" {
+		return ""
+	}
+	measure := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range known {
+		measure.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	if near := measure.SuggestionsFor(word); len(near) > 0 {
+		return ": " + word + "（もしかして: " + strings.Join(near, ", ") + "）"
+	}
+	return ": " + word
+}
+
 // noArguments refuses arguments, and names the command that was perhaps meant.
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	if c.HasSubCommands() {
-		text := "知らないコマンドです: " + args[0]
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			text += "（もしかして: " + strings.Join(near, ", ") + "）"
+		var known []string
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				known = append(known, sub.Name())
+			}
 		}
-		return usage{errors.New(text)}
+		return usage{errors.New("知らないコマンドです" + perhaps(args[0], known))}
 	}
 	return usage{fmt.Errorf("%s には余分な引数があります", c.CommandPath())}
 }
