@@ -97,7 +97,7 @@ func (c *Client) Lookup(ctx context.Context, q ledger.Question) (ledger.Answer, 
 		}
 		persons = append(persons, adults...)
 	}
-	return decide(persons), nil
+	return decide(persons, m.err == nil && m.child), nil
 }
 
 // ask gives one entry for each person, in their order; none asks nobody.
@@ -118,11 +118,13 @@ func (c *Client) ask(ctx context.Context, q ledger.Question, persons []ledger.At
 	return all, nil
 }
 
-// decide says how the source's answer ends. The adults decide where there are any, else
-// the person itself: one without a record here (課税情報なし, or unknown to the tax section
-// although it lives in the household) makes it NoRecord not_here, else one undeclared
-// (未申告) NoRecord undeclared, else Found. Nobody known at all is NoPerson.
-func decide(persons []ledger.Facts) ledger.Answer {
+// decide says how the source's answer ends. Of a child the adults decide, else the person
+// itself: one without a record here (課税情報なし, or unknown to the tax section although it
+// lives in the household) makes it NoRecord not_here, else one undeclared (未申告) NoRecord
+// undeclared, else Found. Nobody known at all is NoPerson. Of a child without an adult in
+// its household those who count are elsewhere: NoRecord not_here, and the child's own class
+// may feed no decision.
+func decide(persons []ledger.Facts, child bool) ledger.Answer {
 	answer := ledger.Answer{Outcome: ledger.Found, Persons: persons}
 	unknown := func(f ledger.Facts) bool { return f.Outcome == ledger.NoPerson }
 	if !slices.ContainsFunc(persons, func(f ledger.Facts) bool { return !unknown(f) }) {
@@ -130,7 +132,14 @@ func decide(persons []ledger.Facts) ledger.Answer {
 		return answer
 	}
 	deciding := persons
-	if len(persons) > 1 {
+	switch {
+	case child && len(persons) == 1:
+		answer.Outcome, answer.Reason = ledger.NoRecord, ledger.ReasonNotHere
+		for i := range persons[0].Values {
+			persons[0].Values[i].Usable = false
+		}
+		return answer
+	case child:
 		deciding = persons[1:]
 	}
 	for _, reason := range []string{ledger.ReasonNotHere, ledger.ReasonUndeclared} {

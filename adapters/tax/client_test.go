@@ -223,10 +223,18 @@ func TestDecide(t *testing.T) {
 		{"child known, adult unknown", []ledger.Facts{found, found, unknown}, ledger.NoRecord, "not_here"},
 		{"nobody known", []ledger.Facts{unknown, unknown}, ledger.NoPerson, ""},
 	} {
-		got := decide(c.persons)
+		got := decide(c.persons, len(c.persons) > 1)
 		if got.Outcome != c.outcome || got.Reason != c.reason || len(got.Persons) != len(c.persons) {
 			t.Errorf("%s: got %s %q with %d persons, want %s %q", c.name, got.Outcome, got.Reason, len(got.Persons), c.outcome, c.reason)
 		}
+	}
+}
+
+func TestChildWithoutAnAdultDecidesNothing(t *testing.T) {
+	own := ledger.Facts{Person: "1", Outcome: ledger.Found, Values: []ledger.Value{{Item: ledger.TaxClassOfYear, Text: "非課税", Usable: true}}}
+	got := decide([]ledger.Facts{own}, true)
+	if got.Outcome != ledger.NoRecord || got.Reason != ledger.ReasonNotHere || got.Persons[0].Values[0].Usable {
+		t.Errorf("got %+v, want no_record not_here and nothing usable", got)
 	}
 }
 

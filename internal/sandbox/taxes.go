@@ -71,7 +71,8 @@ func (p *person) amounts(class string) (income, perHead, byIncome string) {
 }
 
 // taxOutcome gives what a lookup of tax ends with while the neighbours are healthy: an
-// adult's own record decides, for a child the adults of its household.
+// adult's own record decides, for a child the adults of its household; without one those
+// who count are elsewhere.
 func (t *town) taxOutcome(p *person, on time.Time) string {
 	deciding := []*person{p}
 	if p.Birth.minorOn(on) {
@@ -81,9 +82,10 @@ func (t *town) taxOutcome(p *person, on time.Time) string {
 				adults = append(adults, m)
 			}
 		}
-		if len(adults) > 0 {
-			deciding = adults
+		if len(adults) == 0 {
+			return outcomeNoRecord
 		}
+		deciding = adults
 	}
 	for _, d := range deciding {
 		if class := d.classIn(taxYear(on)); class == "" || class == undeclared {

@@ -238,8 +238,8 @@ func TestOutcomesOfHealthyNeighbours(t *testing.T) {
 		"undeclared-one-father": {outcomeFound, outcomeFound, outcomeFound},    // an adult's own decides
 		"elsewhere-son":         {outcomeFound, outcomeNoRecord, outcomeFound},
 		"moved-in-child":        {outcomeFound, outcomeFound, outcomeFound},
-		"newborn-baby":          {outcomeFound, outcomeFound, outcomeFound}, // the adults decide
-		"alone-child":           {outcomeFound, outcomeFound, outcomeFound}, // no adult: its own decides
+		"newborn-baby":          {outcomeFound, outcomeFound, outcomeFound},    // the adults decide
+		"alone-child":           {outcomeFound, outcomeNoRecord, outcomeFound}, // no adult: those who count are elsewhere
 		"bereaved-grandfather":  {outcomeFound, outcomeFound, outcomeFound},
 		"outside-guardian":      {outcomeNoPerson, outcomeNoRecord, outcomeFound},
 		"outside-hidden":        {outcomeNoPerson, outcomeNoRecord, outcomeFound},
