@@ -34,7 +34,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		var body []byte
 		body, err = readReply(resp, a.limit)
-		resp.Body = io.NopCloser(bytes.NewReader(body))
+		resp.Body = &whole{Reader: bytes.NewReader(body), body: body}
 		resp.ContentLength = int64(len(body))
 	}
 	if err == nil {
@@ -51,6 +51,15 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return nil, endOfTransport(err)
 }
+
+// whole is a body that was read to its end.
+type whole struct {
+	*bytes.Reader
+	body []byte
+}
+
+// Close does nothing: there is nothing left to close.
+func (*whole) Close() error { return nil }
 
 // Whose time was up.
 var (

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -74,7 +73,10 @@ func New(target string, scopes []string, cfg Config, rooms Rooms) (*Client, erro
 		}
 		rooms.Transport = c.own
 	}
-	out := traced(target, rooms, rooms.Transport)
+	out, err := newTraced(target, rooms, rooms.Transport)
+	if err != nil {
+		return nil, err
+	}
 	c.tokens = newTokenSource(cfg, scopes, secret, rooms.Tokens, out)
 	one := &attempt{timeout: cfg.AttemptTimeout, limit: cfg.BodyLimit, next: &authorizer{tokens: c.tokens, next: out}}
 	c.breaker = newBreaker(target, cfg, newBulkhead(cfg, one), rooms.Log)
@@ -104,11 +106,11 @@ func (c *Client) Read(ctx context.Context, resource string, body []byte) ([]byte
 		return nil, c.fault(resource, c.endOf(ctx, err))
 	}
 	defer resp.Body.Close()
-	answer := make([]byte, resp.ContentLength) // attempt has read it and set the length
-	if _, err := io.ReadFull(resp.Body, answer); err != nil {
+	read, ok := resp.Body.(*whole) // by attempt
+	if !ok {
 		return nil, c.fault(resource, &end{reason: Unreadable})
 	}
-	return answer, nil
+	return read.body, nil
 }
 
 // endOf finds how the last attempt ended. Between two attempts only the caller can end it.

@@ -54,7 +54,8 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 // bearing gives a copy of the request with the token in it: a RoundTripper must not change
 // the request itself.
 func bearing(req *http.Request, token volatile.Token) *http.Request {
-	copied := req.Clone(req.Context())
+	copied := req.WithContext(req.Context())
+	copied.Header = req.Header.Clone()
 	copied.Header.Set("Authorization", "Bearer "+token.Value)
 	return copied
 }

@@ -4,11 +4,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
 // newTransport makes the connections of one target. It keeps as many idle ones as may be
@@ -31,23 +26,4 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 	}, nil
-}
-
-// traced puts a span around each exchange, named by target and resource. No body and no
-// header of ours stands in it, and our URLs bear no query.
-func traced(target string, rooms Rooms, base http.RoundTripper) http.RoundTripper {
-	if rooms.Tracer == nil {
-		rooms.Tracer = tracenoop.NewTracerProvider()
-	}
-	if rooms.Meter == nil {
-		rooms.Meter = metricnoop.NewMeterProvider()
-	}
-	return otelhttp.NewTransport(base,
-		otelhttp.WithTracerProvider(rooms.Tracer),
-		otelhttp.WithMeterProvider(rooms.Meter),
-		otelhttp.WithPropagators(propagation.TraceContext{}),
-		otelhttp.WithSpanNameFormatter(func(_ string, req *http.Request) string {
-			return target + "/" + lastOf(req.URL.Path)
-		}),
-	)
 }
