@@ -59,6 +59,7 @@ func (f facing) facts(i int, p *person) (ledger.Facts, error) {
 	if err != nil {
 		return ledger.Facts{}, err
 	}
+	out.Values = make([]ledger.Value, 0, len(f.items))
 	for _, it := range ledger.Items() {
 		if !slices.Contains(f.items, it) {
 			continue

@@ -5,7 +5,6 @@ package ledgerdb
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,29 +17,29 @@ import (
 // Case gives the case of that number; false: there is none.
 func Case(ctx context.Context, tx *store.Tx, id ledger.CaseID) (ledger.Case, bool, error) {
 	c := ledger.Case{ID: id}
-	var closed sql.NullString
-	err := tx.QueryRow(ctx, `SELECT procedure, closed_at FROM ledger_case WHERE id = $1`, string(id)).Scan(&c.Procedure, &closed)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ledger.Case{}, false, nil
-	}
+	// One query: every lookup asks this.
+	rows, err := tx.Query(ctx, `SELECT c.procedure, c.closed_at, p.atena_number FROM ledger_case c
+		LEFT JOIN ledger_case_person p ON p.case_id = c.id WHERE c.id = $1 ORDER BY p.atena_number`, string(id))
 	if err != nil {
 		return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
 	}
-	c.Open = !closed.Valid
-	rows, err := tx.Query(ctx, `SELECT atena_number FROM ledger_case_person WHERE case_id = $1 ORDER BY atena_number`, string(id))
-	if err != nil {
-		return ledger.Case{}, false, fmt.Errorf("read a case's persons: %w", err)
-	}
 	defer func() { _ = rows.Close() }()
+	found := false
 	for rows.Next() {
-		var p ledger.AtenaNumber
-		if err := rows.Scan(&p); err != nil {
-			return ledger.Case{}, false, fmt.Errorf("read a case's persons: %w", err)
+		var closed, person sql.NullString
+		if err := rows.Scan(&c.Procedure, &closed, &person); err != nil {
+			return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
 		}
-		c.Persons = append(c.Persons, p)
+		found, c.Open = true, !closed.Valid
+		if person.Valid {
+			c.Persons = append(c.Persons, ledger.AtenaNumber(person.String))
+		}
 	}
 	if err := rows.Err(); err != nil {
-		return ledger.Case{}, false, fmt.Errorf("read a case's persons: %w", err)
+		return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
+	}
+	if !found {
+		return ledger.Case{}, false, nil
 	}
 	return c, true, nil
 }
