@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -30,7 +32,7 @@ type telemetry struct {
 }
 
 // newTelemetry makes the providers. The views drop what a caller can choose freely: the
-// Host header must not become a series (otelhttp's server.address).
+// Host header must not become a series.
 func newTelemetry(ctx context.Context, endpoint, municipality string) (*telemetry, error) {
 	res := resource.NewSchemaless(
 		attribute.String("service.name", "kakehashi"),
@@ -45,6 +47,8 @@ func newTelemetry(ctx context.Context, endpoint, municipality string) (*telemetr
 	}
 	metrics := []sdkmetric.Option{sdkmetric.WithResource(res), sdkmetric.WithReader(reader), sdkmetric.WithView(withoutHost)}
 	traces := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	// What kept measurements from being sent may quote an address; the number says enough.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { slog.Warn("telemetry", "code", "KKH5007") }))
 	if endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
 		var traceTo []otlptracehttp.Option
 		var metricTo []otlpmetrichttp.Option
@@ -62,6 +66,9 @@ func newTelemetry(ctx context.Context, endpoint, municipality string) (*telemetr
 		}
 		traces = append(traces, sdktrace.WithBatcher(spans))
 		metrics = append(metrics, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(values)))
+	} else {
+		// Nobody reads the spans: they keep their IDs, for the log and the neighbours, and cost little.
+		traces = append(traces, sdktrace.WithSampler(sdktrace.NeverSample()))
 	}
 	return &telemetry{
 		tracer:  sdktrace.NewTracerProvider(traces...),
