@@ -12,7 +12,7 @@ import (
 
 // sealChunk is how many entries one transaction of the sealer takes, so that it holds the
 // writer for a few tens of milliseconds at the most.
-const sealChunk = 1000
+const sealChunk = 500
 
 // sealer gives committed entries their place in the tree. One goroutine uses it.
 type sealer struct {

@@ -38,7 +38,6 @@ func (s *sequence) place(ctx context.Context, tx *store.Tx, rows []*row) ([]*row
 		}
 	}
 	bound := make([][]any, len(rows))
-	queued := make([][]any, len(rows))
 	for i, r := range rows {
 		s.id++
 		s.number++
@@ -46,12 +45,11 @@ func (s *sequence) place(ctx context.Context, tx *store.Tx, rows []*row) ([]*row
 		s.void = nil
 		r.mac = s.hash.mac(r, s.hash.content(r))
 		bound[i] = []any{r.id, r.writer, r.number, r.at, r.kind, r.lookup, r.staff, r.caseID, r.subjects, r.void, r.body, r.salt, r.mac}
-		queued[i] = bound[i][:1]
 	}
 	if err := tx.Bulk(ctx, insertEntry, bound); err != nil {
 		return nil, fmt.Errorf("write entries: %w", err)
 	}
-	if err := tx.Bulk(ctx, insertQueue, queued); err != nil {
+	if _, err := tx.Exec(ctx, insertQueue, rows[0].id, s.id); err != nil {
 		return nil, fmt.Errorf("queue entries: %w", err)
 	}
 	return strays, nil

@@ -212,6 +212,29 @@ func maybeCommitted(err error) bool {
 	return true
 }
 
+// together is how many rows one INSERT takes where there are many: starting a statement
+// costs as much as a row.
+const together = 16
+
+// widen gives an INSERT of n rows for one that ends in the arguments of a single row, and
+// nothing for any other statement. Arguments have no names in it: SQLite would search for
+// the name of each, row after row.
+func widen(query string, n int) string {
+	head, row, ok := strings.Cut(query, "VALUES (")
+	row, closed := strings.CutSuffix(strings.TrimSpace(row), ")")
+	if !ok || !closed || !strings.HasPrefix(strings.TrimSpace(head), "INSERT") {
+		return ""
+	}
+	columns := strings.Split(row, ",")
+	for i, c := range columns {
+		if strings.TrimSpace(c) != "$"+strconv.Itoa(i+1) {
+			return ""
+		}
+	}
+	one := "(" + strings.Repeat("?, ", len(columns)-1) + "?)"
+	return head + "VALUES " + strings.Repeat(one+", ", n-1) + one
+}
+
 // value turns an argument into what SQLite keeps.
 func value(arg any) (driver.Value, error) {
 	switch v := arg.(type) {

@@ -32,3 +32,46 @@ func TestLostReplyToCommitIsUnsure(t *testing.T) {
 		t.Errorf("told %v, want false and true", told)
 	}
 }
+
+func TestWiden(t *testing.T) {
+	for query, want := range map[string]string{
+		"INSERT INTO t (a, b) VALUES ($1, $2)":                          "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)",
+		"INSERT INTO t (a) VALUES ($1)":                                 "INSERT INTO t (a) VALUES (?), (?)",
+		"INSERT INTO t (a) VALUES ($1) ON CONFLICT (a) DO NOTHING":      "",
+		"INSERT INTO t (a, b) VALUES ($1, lower($2))":                   "",
+		"INSERT INTO t (a, b) VALUES ($2, $1)":                          "",
+		"INSERT INTO t (a) SELECT id FROM u WHERE id BETWEEN $1 AND $2": "",
+		"DELETE FROM t WHERE a = $1":                                    "",
+	} {
+		if got := widen(query, 2); got != want {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestBulkKeepsEveryRow(t *testing.T) {
+	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "k.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const rows = 2*together + 5
+	err = WithTx(t.Context(), db, func(ctx context.Context, tx *Tx) error {
+		var args [][]any
+		for i := range rows {
+			args = append(args, []any{"W", i, "s"})
+		}
+		if err := tx.Bulk(ctx, "INSERT INTO audit_subject (atena_number, entry, role) VALUES ($1, $2, $3)", args); err != nil {
+			return err
+		}
+		var n, sum int
+		err := tx.QueryRow(ctx, "SELECT count(*), sum(entry) FROM audit_subject WHERE role = 's' AND id = entry + 1").Scan(&n, &sum)
+		if n != rows || sum != rows*(rows-1)/2 {
+			t.Errorf("got %d rows, sum %d", n, sum)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -18,8 +18,9 @@ type writer struct {
 	turn   chan struct{} // holds one token: the right to use what follows
 	conn   *sql.Conn     // nil: to be opened
 	ready  map[string]prepared
-	limit  int64  // pages that the file may hold; 0: what the data source name says
-	ending string // COMMIT, but in tests
+	forms  map[string]forms // of statements, by their text
+	limit  int64            // pages that the file may hold; 0: what the data source name says
+	ending string           // COMMIT, but in tests
 	closed bool
 }
 
@@ -33,6 +34,9 @@ type prepared interface {
 func openWriter(path string, cfg Config) (*writer, error) {
 	pragmas := []string{
 		busyPragma(cfg.BusyTimeout), "journal_mode(wal)", "synchronous(full)", "foreign_keys(1)",
+		// What a statement of several rows would need to take back half of them goes to a
+		// temporary file otherwise.
+		"temp_store(memory)",
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
 		fmt.Sprintf("journal_size_limit(%d)", 4*checkpointPages*pageSize),
 	}
@@ -47,7 +51,7 @@ func openWriter(path string, cfg Config) (*writer, error) {
 	}
 	pool.SetMaxOpenConns(1)
 	pool.SetMaxIdleConns(1)
-	w := &writer{pool: pool, turn: make(chan struct{}, 1), ready: map[string]prepared{}, ending: "COMMIT"}
+	w := &writer{pool: pool, turn: make(chan struct{}, 1), ready: map[string]prepared{}, forms: map[string]forms{}, ending: "COMMIT"}
 	w.turn <- struct{}{}
 	return w, nil
 }
@@ -150,29 +154,69 @@ func (w *writer) bulk(ctx context.Context, query string, rows [][]any) (changed 
 		return 0, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	form := w.form(query)
 	err = w.conn.Raw(func(raw any) error {
-		stmt, err := w.prepare(ctx, raw, query)
-		if err != nil {
-			return err
-		}
-		var args []driver.NamedValue
-		for _, row := range rows {
-			if args, err = named(args[:0], row); err != nil {
-				return err
-			}
-			result, err := stmt.ExecContext(ctx, args)
-			if err != nil {
-				return err
-			}
-			n, err := result.RowsAffected()
-			if err != nil {
-				return err
-			}
+		if form.several != "" {
+			n, err := w.each(ctx, raw, form.several, together, rows)
 			changed += n
+			if err != nil {
+				return err
+			}
+			rows = rows[len(rows)/together*together:]
 		}
-		return nil
+		n, err := w.each(ctx, raw, form.one, 1, rows)
+		changed += n
+		return err
 	})
 	return changed, err
+}
+
+// each runs a statement for as many rows at a time as it takes, and leaves what is over.
+func (w *writer) each(ctx context.Context, raw any, query string, take int, rows [][]any) (changed int64, err error) {
+	if len(rows) < take {
+		return 0, nil
+	}
+	stmt, err := w.prepare(ctx, raw, query)
+	if err != nil {
+		return 0, err
+	}
+	var args []driver.NamedValue
+	for ; len(rows) >= take; rows = rows[take:] {
+		args = args[:0]
+		for _, row := range rows[:take] {
+			if args, err = named(args, row); err != nil {
+				return changed, err
+			}
+		}
+		result, err := stmt.ExecContext(ctx, args)
+		if err != nil {
+			return changed, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return changed, err
+		}
+		changed += n
+	}
+	return changed, nil
+}
+
+// forms are the texts in which a statement is executed.
+type forms struct {
+	one     string
+	several string // for together rows of arguments; empty: there is none
+}
+
+func (w *writer) form(query string) forms {
+	f, known := w.forms[query]
+	if !known {
+		f = forms{one: widen(query, 1), several: widen(query, together)}
+		if f.one == "" {
+			f.one = query
+		}
+		w.forms[query] = f
+	}
+	return f
 }
 
 func named(into []driver.NamedValue, row []any) ([]driver.NamedValue, error) {
@@ -181,7 +225,7 @@ func named(into []driver.NamedValue, row []any) ([]driver.NamedValue, error) {
 		if err != nil {
 			return nil, fault.New(fault.Internal, "argument %d has a type that the database does not know", i+1)
 		}
-		into = append(into, driver.NamedValue{Ordinal: i + 1, Value: v})
+		into = append(into, driver.NamedValue{Ordinal: len(into) + 1, Value: v})
 	}
 	return into, nil
 }
