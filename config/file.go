@@ -97,6 +97,15 @@ func (f File) Validate() error {
 		}
 		seen[p.ID+" "+p.From] = i
 	}
+	for _, n := range []struct {
+		key string
+		cfg wire.Config
+	}{{"residents", f.Neighbours.Residents}, {"tax", f.Neighbours.Tax}, {"address", f.Neighbours.Address}} {
+		if n.cfg.AttemptTimeout > f.Lookup.Budget {
+			// No attempt would ever end by its own time-out, so the breaker would never open.
+			wrong = append(wrong, unfit("neighbours."+n.key+".attempt_timeout", "lookup.budget 以下にしてください。長いと自動遮断が働きません"))
+		}
+	}
 	return errors.Join(wrong...)
 }
 

@@ -50,26 +50,14 @@ type client struct {
 
 // connect makes a client; role is the demo token's, where the folder is a demo's.
 func (s *server) connect(role string) (*client, error) {
-	c := &client{http: &http.Client{Timeout: time.Minute}}
-	switch {
-	case s.dir != "" && s.url != "":
-		return nil, usage{errors.New("--dir と --server はどちらか一方にしてください")}
-	case s.url != "":
-		if s.tokenFile == "" {
-			return nil, usage{errors.New("--server には --token-file が必要です")}
-		}
-		c.base = strings.TrimSuffix(s.url, "/")
-		c.base = strings.TrimSuffix(c.base, "/v1")
-	case s.dir != "":
-		r, err := readRunning(s.dir)
-		if err != nil {
-			return nil, err
-		}
-		c.base = r.API
-	default:
-		return nil, usage{errors.New("ゲートウェイを --dir か --server で指定してください")}
+	base, err := s.address()
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	if s.url != "" && s.tokenFile == "" {
+		return nil, usage{errors.New("--server には --token-file が必要です")}
+	}
+	c := &client{base: base, http: &http.Client{Timeout: time.Minute}}
 	if s.tokenFile != "" {
 		c.token, err = readToken(s.tokenFile)
 	} else {
@@ -79,6 +67,21 @@ func (s *server) connect(role string) (*client, error) {
 		}
 	}
 	return c, err
+}
+
+// address gives the base URL of the gateway.
+func (s *server) address() (string, error) {
+	switch {
+	case s.dir != "" && s.url != "":
+		return "", usage{errors.New("--dir と --server はどちらか一方にしてください")}
+	case s.url != "":
+		return strings.TrimSuffix(strings.TrimSuffix(s.url, "/"), "/v1"), nil
+	case s.dir != "":
+		r, err := readRunning(s.dir)
+		return r.API, err
+	default:
+		return "", usage{errors.New("ゲートウェイを --dir か --server で指定してください")}
+	}
 }
 
 func readToken(path string) (string, error) {
@@ -183,7 +186,7 @@ func refusal(res *http.Response) error {
 // statusCode is the exit code of a refused request.
 func statusCode(status int, code string) int {
 	switch {
-	case strings.HasPrefix(code, "KKH31"):
+	case status >= 500 && strings.HasPrefix(code, "KKH31"):
 		return exitRecord
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return exitUsage

@@ -34,7 +34,7 @@ func configCheckCommand(s streams) *cobra.Command {
 		Example: "  kakehashi config check /etc/kakehashi/kakehashi.yaml",
 		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, problems := config.Load(args[0], os.Environ())
+			f, problems := config.Load(args[0], os.Environ())
 			list := []configProblem{}
 			for _, p := range problems {
 				list = append(list, configProblem{File: p.File, Line: p.Line, Column: p.Column, Code: p.Code, Text: p.Text})
@@ -52,6 +52,9 @@ func configCheckCommand(s streams) *cobra.Command {
 			}
 			if !asJSON {
 				_, _ = fmt.Fprintln(s.out, "設定に問題はありません。")
+				if err := filledIn(f); err != nil {
+					_, _ = fmt.Fprintln(s.out, "ただし、serve の前に記入が必要です。"+err.Error())
+				}
 			}
 			return nil
 		},
@@ -61,7 +64,8 @@ func configCheckCommand(s streams) *cobra.Command {
 }
 
 func configSchemaCommand(s streams) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "schema",
 		Short:   "設定ファイルのJSON Schemaを出します（エディターの補完に使えます）",
 		Example: "  kakehashi config schema > kakehashi.schema.json",
@@ -75,4 +79,6 @@ func configSchemaCommand(s streams) *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "常にJSONです（ほかのコマンドとそろえるための指定）")
+	return c
 }

@@ -120,6 +120,9 @@ func demo(ctx context.Context, dir, addr string, asJSON bool, s streams) error {
 	if err != nil {
 		return err
 	}
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return errors.Join(usage{errors.New("demo は同じ機械の中（127.0.0.1）だけで動きます。--addr を見直してください")}, l.Close())
+	}
 	log := newLog(cfg, s)
 	one, err := newSet(ctx, cfg, log, demoConsole(cfg, city, dir))
 	if err != nil {

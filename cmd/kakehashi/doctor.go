@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kakehashi/config"
-	"kakehashi/internal/store"
 )
 
 // probeTimeout bounds each probe: on a host without a network a probe must fail, not hang.
@@ -40,7 +39,7 @@ func doctorCommand(s streams) *cobra.Command {
 		Long: `設定、鍵、データベース、動いているゲートウェイ、記録への書込み（試しの1件を書いて読み返します）を
 調べます。書きかえるのは、その試しの1件だけです。相手先への接続は --network を付けたときだけ試します。
 
-終了コード: 0 問題なし / 4 注意 / 12 ゲートウェイにつながらない / 20 問題がある`,
+終了コード: 0 問題なし / 4 注意 / 12 ゲートウェイにつながらない / 16 使い方が違う / 20 問題がある / 24 記録に書けない`,
 		Example: "  kakehashi doctor --dir DIR\n  kakehashi doctor --dir DIR --network --json",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -78,9 +77,11 @@ func verdict(list []finding) int {
 	code := exitOK
 	for _, f := range list {
 		switch {
-		case f.State == "failed" && f.Name == "ゲートウェイ":
-			return exitUnavailable
-		case f.State == "failed":
+		case f.State == "failed" && f.Name == findingRecord:
+			return exitRecord
+		case f.State == "failed" && f.Name == findingGateway:
+			code = exitUnavailable
+		case f.State == "failed" && code != exitUnavailable:
 			code = exitData
 		case f.State == "warning" && code == exitOK:
 			code = exitWarning
@@ -89,6 +90,12 @@ func verdict(list []finding) int {
 	return code
 }
 
+// The findings that have an exit code of their own.
+const (
+	findingGateway = "ゲートウェイ"
+	findingRecord  = "記録への書込み"
+)
+
 func examine(ctx context.Context, at *server, network bool) []finding {
 	var list []finding
 	if at.dir != "" {
@@ -96,7 +103,7 @@ func examine(ctx context.Context, at *server, network bool) []finding {
 		if err != nil {
 			return append(list, finding{"設定", "failed", err.Error()})
 		}
-		list = append(list, finding{"設定", "ok", "問題はありません"}, keysFinding(cfg), databaseFinding(ctx, cfg), diskFinding(cfg))
+		list = append(list, finding{"設定", "ok", "問題はありません"}, keysFinding(cfg), placeholderFinding(cfg), diskFinding(cfg))
 		list = append(list, networkFindings(ctx, cfg, network)...)
 	}
 	return append(list, gatewayFindings(ctx, at)...)
@@ -120,20 +127,12 @@ func keysFinding(cfg *config.File) finding {
 	return finding{"鍵", "ok", "そろっています"}
 }
 
-func databaseFinding(ctx context.Context, cfg *config.File) finding {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	if _, err := os.Stat(cfg.Store.Path); errors.Is(err, os.ErrNotExist) {
-		return finding{"データベース", "skipped", "まだありません（最初の serve が作ります）"}
+// placeholderFinding tells whether what init could not know is filled in.
+func placeholderFinding(cfg *config.File) finding {
+	if err := filledIn(cfg); err != nil {
+		return finding{"記入", "failed", explain(err)}
 	}
-	db, err := store.OpenReadOnly(ctx, cfg.Store.Path)
-	if err != nil {
-		return finding{"データベース", "failed", explain(err)}
-	}
-	if err := db.Close(); err != nil {
-		return finding{"データベース", "failed", "閉じられません"}
-	}
-	return finding{"データベース", "ok", "読めます"}
+	return finding{"記入", "ok", "要記入の値は残っていません"}
 }
 
 // diskFinding warns when less is left than the database may still grow.
@@ -190,36 +189,47 @@ func dial(ctx context.Context, address string) error {
 	return conn.Close()
 }
 
-// gatewayFindings asks the gateway that runs: its readiness, and that the record can be
-// written and read back.
+// gatewayFindings asks the gateway that runs: its readiness, for which no token is needed,
+// and that the record can be written and read back.
 func gatewayFindings(ctx context.Context, at *server) []finding {
+	base, err := at.address()
+	if err != nil {
+		return []finding{{findingGateway, "failed", err.Error()}}
+	}
+	open := &client{base: base, http: &http.Client{Timeout: 2 * probeTimeout}}
+	list := []finding{readiness(ctx, open)}
 	gateway, err := at.connect("operator")
 	if err != nil {
-		return []finding{{"ゲートウェイ", "failed", err.Error()}}
+		return append(list, finding{findingRecord, "skipped", err.Error()})
 	}
 	gateway.http.Timeout = 2 * probeTimeout
-	list := []finding{readiness(ctx, gateway)}
 	var probe struct {
 		LookupID string `json:"lookup_id"`
 	}
-	if err := gateway.post(ctx, "/v1/probe", struct{}{}, &probe); err != nil {
-		return append(list, finding{"記録への書込み", "failed", err.Error()})
+	err = gateway.post(ctx, "/v1/probe", struct{}{}, &probe)
+	end, refused := errors.AsType[*ending](err)
+	switch {
+	case err == nil:
+		return append(list, finding{findingRecord, "ok", "1件書いて読み返しました（" + probe.LookupID + "）"})
+	case refused && (end.code == exitRecord || end.code == exitInternal):
+		return append(list, finding{findingRecord, "failed", err.Error()})
+	default: // it was not tried: no token, no right, no gateway
+		return append(list, finding{findingRecord, "skipped", err.Error()})
 	}
-	return append(list, finding{"記録への書込み", "ok", "1件書いて読み返しました（" + probe.LookupID + "）"})
 }
 
 func readiness(ctx context.Context, gateway *client) finding {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, gateway.base+"/readyz", http.NoBody)
 	if err != nil {
-		return finding{"ゲートウェイ", "failed", "URLを読めません"}
+		return finding{findingGateway, "failed", "URLを読めません"}
 	}
 	res, err := gateway.http.Do(req)
 	if err != nil {
-		return finding{"ゲートウェイ", "failed", "つながりません。動いているか確かめてください"}
+		return finding{findingGateway, "failed", "つながりません。動いているか確かめてください"}
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode == http.StatusOK {
-		return finding{"ゲートウェイ", "ok", "動いていて、照会を受け付けています"}
+		return finding{findingGateway, "ok", "動いていて、照会を受け付けています"}
 	}
 	var body struct {
 		Probes []struct {

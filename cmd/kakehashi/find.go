@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/web"
 )
 
 // findRequest is the body of POST /v1/people/search.
@@ -92,8 +93,13 @@ func findCommand(s streams) *cobra.Command {
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			born, ok := ledger.ReadDate(r.BirthDate)
-			if !ok {
+			switch {
+			case !ok:
 				return usage{errors.New("--birth-date を日付として読めません")}
+			case born.OldCalendar:
+				return usage{errors.New("--birth-date が明治6年より前の日付です。西暦で書いてください")}
+			case born.Shifted:
+				_, _ = fmt.Fprintf(s.err, "その年号にない日付です。%sとして探します。\n", born.Date.Wareki())
 			}
 			r.BirthDate = born.Date.String()
 			gateway, err := at.connect("case-worker")
@@ -153,12 +159,12 @@ func printPerson(out io.Writer, p candidate) {
 		if !v.Usable {
 			note = "  ※判定には使えません"
 		}
-		_, _ = fmt.Fprintf(out, "  %s: %s  [%s]%s\n", itemWord(v.Item), text, v.AsOf, note)
+		_, _ = fmt.Fprintf(out, "  %s: %s  [%s]%s\n", web.ItemWord(v.Item), text, v.AsOf, note)
 	}
 }
 
 func printKept(out io.Writer, all []kept) {
 	for _, k := range all {
-		_, _ = fmt.Fprintf(out, "  %s: %s\n", itemWord(k.Item), whyWord(k.Why))
+		_, _ = fmt.Fprintf(out, "  %s: %s\n", web.ItemWord(k.Item), web.WhyWord(k.Why))
 	}
 }

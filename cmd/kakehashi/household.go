@@ -28,53 +28,43 @@ type heard struct {
 	err    error
 }
 
-// Adults gives the first answer of the two; the registry's error where neither answers.
-// That the registry does not know somebody is an answer.
+// Adults gives the first answer of the two. Somebody whom the registry does not know (住登外)
+// may be a child all the same, so then the other system is asked as well. Where neither
+// answers, the error is one that kept a system from knowing; NotFound where neither knows
+// the person.
 func (h households) Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) ([]ledger.AtenaNumber, bool, error) {
 	var asking sync.WaitGroup
 	defer asking.Wait() // the loser ends soon after cancel
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	first, second := make(chan heard, 1), make(chan heard, 1)
-	asking.Go(func() { first <- ask(ctx, h.registry, person, on) })
+	said := make(chan heard, 2)
+	ask := func(h tax.Household) {
+		asking.Go(func() {
+			adults, child, err := h.Adults(ctx, person, on)
+			said <- heard{adults, child, err}
+		})
+	}
+	ask(h.registry)
 	patience := time.NewTimer(hedge)
 	defer patience.Stop()
-	select {
-	case t := <-first:
-		if answered(t.err) {
-			return t.adults, t.child, t.err
-		}
-		if other := ask(ctx, h.fallback, person, on); other.err == nil {
-			return other.adults, other.child, nil
-		}
-		return nil, false, t.err
-	case <-patience.C:
-	}
-	asking.Go(func() { second <- ask(ctx, h.fallback, person, on) })
+	both, open := false, 1
 	var failed error
-	for range 2 {
+	for open > 0 {
 		select {
-		case t := <-first:
-			if answered(t.err) {
-				return t.adults, t.child, t.err
-			}
-			failed = t.err
-		case t := <-second:
+		case t := <-said:
+			open--
 			if t.err == nil {
 				return t.adults, t.child, nil
 			}
-			if failed == nil {
+			if failed == nil || fault.Is(failed, fault.NotFound) {
 				failed = t.err
 			}
+		case <-patience.C:
+		}
+		if !both {
+			ask(h.fallback)
+			both, open = true, open+1
 		}
 	}
 	return nil, false, failed
 }
-
-func ask(ctx context.Context, h tax.Household, person ledger.AtenaNumber, on time.Time) heard {
-	adults, child, err := h.Adults(ctx, person, on)
-	return heard{adults, child, err}
-}
-
-// answered tells whether the registry's word stands: it knows, or knows of nobody.
-func answered(err error) bool { return err == nil || fault.Is(err, fault.NotFound) }

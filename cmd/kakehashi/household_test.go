@@ -64,12 +64,22 @@ func TestHouseholdIsKnownWhileOneOfTwoAnswers(t *testing.T) {
 	}
 }
 
-func TestSomebodyUnknownToTheRegistryIsAnAnswer(t *testing.T) {
-	registry, second := teller{err: fault.New(fault.NotFound, "nobody")}, teller{adult: "A"}
-	if _, _, err := (households{&registry, &second}).Adults(t.Context(), "1", time.Now()); !fault.Is(err, fault.NotFound) {
-		t.Errorf("got %v, want NotFound", err)
-	}
-	if second.asked != 0 {
-		t.Error("the second system was asked although the registry had answered")
+func TestSomebodyUnknownToTheRegistryIsAskedForElsewhere(t *testing.T) {
+	nobody, down := fault.New(fault.NotFound, "nobody"), fault.New(fault.Unavailable, "down")
+	for _, c := range []struct {
+		name             string
+		registry, second teller
+		want             ledger.AtenaNumber
+		kind             fault.Kind
+	}{
+		{"known elsewhere", teller{err: nobody}, teller{adult: "A"}, "A", 0},
+		{"known nowhere", teller{err: nobody}, teller{err: nobody}, "", fault.NotFound},
+		{"the other is down", teller{err: nobody}, teller{err: down}, "", fault.Unavailable},
+		{"the registry is down", teller{err: down}, teller{err: nobody}, "", fault.Unavailable},
+	} {
+		adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), "1", time.Now())
+		if c.want == "" && !fault.Is(err, c.kind) || c.want != "" && (err != nil || adults[0] != c.want) {
+			t.Errorf("%s: got %v, %v", c.name, adults, err)
+		}
 	}
 }

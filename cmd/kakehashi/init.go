@@ -12,6 +12,7 @@ import (
 
 	"kakehashi/config"
 	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/wire"
 	"kakehashi/mapping"
@@ -64,8 +65,8 @@ func initialise(dir, code, name string, grants []string) (string, error) {
 	}
 	f := newConfig(dir)
 	f.Municipality = config.Municipality{Code: code, Name: name, Environment: "staging"}
-	f.Staff.Issuer = "https://issuer.example.invalid"
-	f.Staff.JWKSURL = "https://issuer.example.invalid/jwks"
+	f.Staff.Issuer = "https://issuer" + unknownHost
+	f.Staff.JWKSURL = "https://issuer" + unknownHost + "/jwks"
 	f.Staff.Audience = "kakehashi:" + code
 	f.Staff.RequiredACR = []string{"card+vein"}
 	if f.Staff.Grants, err = firstGrants(grants); err != nil {
@@ -73,8 +74,8 @@ func initialise(dir, code, name string, grants []string) (string, error) {
 	}
 	for system, n := range map[string]*wire.Config{"residents": &f.Neighbours.Residents, "tax": &f.Neighbours.Tax, "address": &f.Neighbours.Address} {
 		*n = wire.Defaults()
-		n.BaseURL = "https://" + system + ".example.invalid"
-		n.ClientID = strings.Repeat("0", 32)
+		n.BaseURL = "https://" + system + unknownHost
+		n.ClientID = unknownClient()
 		n.SecretFile = secretFile(dir, system)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
@@ -115,4 +116,31 @@ func firstGrants(pairs []string) ([]staff.Grant, error) {
 		grants = append(grants, g)
 	}
 	return grants, nil
+}
+
+// What init writes where it cannot know: a host that exists nowhere (RFC 6761) and a client
+// ID of zeros.
+const unknownHost = ".example.invalid"
+
+func unknownClient() string { return strings.Repeat("0", 32) }
+
+// filledIn is Invalid while a value that init could not know still stands in the
+// configuration.
+func filledIn(f *config.File) error {
+	var left []string
+	for key, value := range map[string]string{
+		"staff.issuer": f.Staff.Issuer, "staff.jwks_url": f.Staff.JWKSURL,
+		"neighbours.residents.base_url": f.Neighbours.Residents.BaseURL, "neighbours.residents.client_id": f.Neighbours.Residents.ClientID,
+		"neighbours.tax.base_url": f.Neighbours.Tax.BaseURL, "neighbours.tax.client_id": f.Neighbours.Tax.ClientID,
+		"neighbours.address.base_url": f.Neighbours.Address.BaseURL, "neighbours.address.client_id": f.Neighbours.Address.ClientID,
+	} {
+		if strings.Contains(value, unknownHost) || value == unknownClient() {
+			left = append(left, key)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	slices.Sort(left)
+	return fault.New(fault.Invalid, "要記入の値が残っています: %s", strings.Join(left, ", ")).WithCode("KKH0125").WithField(left[0])
 }

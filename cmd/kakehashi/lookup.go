@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
+
+	"kakehashi/internal/web"
 )
 
 // lookupRequest is the body of POST /v1/lookups.
@@ -121,10 +123,10 @@ func decode(text string, out any) error {
 func printLookup(out io.Writer, a answer) {
 	_, _ = fmt.Fprintf(out, "照会番号 %s\n", a.LookupID)
 	if a.Protection != "" {
-		_, _ = fmt.Fprintf(out, "【支援措置】住所・電話などは表示しません（%s）\n", whyWord(a.Protection))
+		_, _ = fmt.Fprintf(out, "【支援措置】住所・電話などは表示しません（%s）\n", web.WhyWord(a.Protection))
 	}
 	for _, source := range a.Sources {
-		_, _ = fmt.Fprintf(out, "\n■ %s: %s", sourceWord(source.Source), outcomeWord(source.Outcome, source.Reason))
+		_, _ = fmt.Fprintf(out, "\n■ %s: %s", web.SourceWord(source.Source), web.OutcomeText(source.Outcome, source.Reason, source.Source))
 		if source.RetryAt != "" {
 			_, _ = fmt.Fprintf(out, "（次の確認 %s）", source.RetryAt)
 		}
@@ -134,12 +136,12 @@ func printLookup(out io.Writer, a answer) {
 			printPerson(out, p)
 			for _, k := range source.Suppressed {
 				if k.Atena == p.Atena {
-					_, _ = fmt.Fprintf(out, "  %s: %s\n", itemWord(k.Item), whyWord(k.Why))
+					_, _ = fmt.Fprintf(out, "  %s: %s\n", web.ItemWord(k.Item), web.WhyWord(k.Why))
 				}
 			}
 		}
 		for _, row := range source.Comparison {
-			_, _ = fmt.Fprintf(out, "  突合 %s: %s（%s）\n", itemWord(row.Item), resultWord(row.Result), row.Rule)
+			_, _ = fmt.Fprintf(out, "  突合 %s: %s\n", web.ItemWord(row.Item), web.ResultWord(row.Result, row.Rule))
 		}
 	}
 }

@@ -44,11 +44,12 @@ func mappingCheckCommand(s streams) *cobra.Command {
 			if len(args) == 2 {
 				source = strings.NewReader(args[1] + "\n")
 			}
-			worst, n := exitOK, 0
+			worst, n, line := exitOK, 0, 0
 			lines := bufio.NewScanner(source)
 			lines.Buffer(nil, 1<<20)
 			for lines.Scan() {
 				value := strings.TrimSuffix(lines.Text(), "\r")
+				line++
 				if value == "" && len(args) == 1 {
 					continue
 				}
@@ -57,7 +58,7 @@ func mappingCheckCommand(s streams) *cobra.Command {
 				if err != nil {
 					return usage{fmt.Errorf("知らない種類です。使えるもの: %s", kinds)}
 				}
-				row := checked{Line: n, Text: v.Text}
+				row := checked{Line: line, Text: v.Text}
 				row.State, worst = stateOf(v.State, worst)
 				if asJSON {
 					if err := writeJSON(s.out, row); err != nil {
@@ -65,7 +66,7 @@ func mappingCheckCommand(s streams) *cobra.Command {
 					}
 					continue
 				}
-				_, _ = fmt.Fprintf(s.out, "%d: %s\n", n, strings.TrimSpace(stateWord(row.State)+" "+v.Text))
+				_, _ = fmt.Fprintf(s.out, "%d: %s\n", line, strings.TrimSpace(stateWord(row.State)+" "+v.Text))
 			}
 			if err := lines.Err(); err != nil {
 				return usage{errors.New("標準入力を読めません（1行は1MiBまで）")}

@@ -45,13 +45,17 @@ func messageCommand(s streams) *cobra.Command {
 }
 
 func manualPageCommand(s streams) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "manual [ページ]",
 		Short:   "手引きを表示します（省くと一覧）",
 		Example: "  kakehashi message manual\n  kakehashi message manual 監査人の手引き",
 		Args:    arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
+				if asJSON {
+					return writeJSON(s.out, manual.Pages())
+				}
 				_, err := fmt.Fprintln(s.out, strings.Join(manual.Pages(), "\n"))
 				return err
 			}
@@ -59,8 +63,13 @@ func manualPageCommand(s streams) *cobra.Command {
 			if !ok {
 				return usage{errors.New("そのページはありません。一覧: kakehashi message manual")}
 			}
+			if asJSON {
+				return writeJSON(s.out, map[string]string{"page": args[0], "text": text})
+			}
 			_, err := fmt.Fprintln(s.out, text)
 			return err
 		},
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }

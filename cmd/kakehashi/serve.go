@@ -49,6 +49,9 @@ func serveCommand(s streams) *cobra.Command {
 }
 
 func serveConfig(ctx context.Context, cfg *config.File, dir string, s streams) error {
+	if err := filledIn(cfg); err != nil {
+		return err
+	}
 	log := newLog(cfg, s)
 	one, err := newSet(ctx, cfg, log, nil)
 	if err != nil {
@@ -63,8 +66,8 @@ func serveConfig(ctx context.Context, cfg *config.File, dir string, s streams) e
 		scheme = "https://"
 	}
 	r := running{API: scheme + l.Addr().String(), Municipality: cfg.Municipality.Code, PID: os.Getpid()}
-	if err := writeRunning(dir, r); err != nil {
-		return errors.Join(err, l.Close(), one.close(ctx))
+	if err := writeRunning(dir, r); err != nil { // it serves all the same; only --dir does not find it
+		log.Warn("not announced", "code", "KKH5006")
 	}
 	log.Info("started", "code", "KKH5001", "addr", l.Addr().String(), "pid", os.Getpid(), "version", version())
 	err = one.serve(ctx, l)

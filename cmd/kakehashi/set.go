@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -92,6 +93,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 
 	s.rules = staff.NewRules(cfg.Staff, cfg.Procedures, japan)
 	s.keys = staff.NewKeys(cfg.Staff, &http.Client{Timeout: 5 * time.Second})
+	s.closers = append(s.closers, func(context.Context) error { s.keys.Close(); return nil })
 	s.tokens = staff.NewVerifier(cfg.Staff, s.keys)
 
 	if err = s.neighbours(); err != nil {
@@ -148,13 +150,21 @@ func (s *set) neighbours() (err error) {
 	return nil
 }
 
-// loadTables gives the built-in code tables, and in their place those that lie in the folder.
+// loadTables gives the built-in code tables, and in their place those that lie in the
+// folder. A folder that cannot be read, and a table in it that nobody knows, are errors: a
+// city's real codes must not be read by the fictional city's tables.
 func loadTables(folder string) (*mapping.Tables, error) {
+	if folder == "" {
+		return mapping.Default(), nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "mapping.tables: read the folder: %w", withoutPath(err)).WithCode("KKH0151").WithField("mapping.tables")
+	}
 	files := map[string]string{}
-	for _, name := range mapping.TableNames() {
-		path := filepath.Join(folder, name+".tsv")
-		if _, err := os.Stat(path); folder != "" && err == nil {
-			files[name] = path
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".tsv"); ok {
+			files[name] = filepath.Join(folder, e.Name())
 		}
 	}
 	return mapping.LoadTables(files)
@@ -201,7 +211,11 @@ func (s *set) ready(ctx context.Context) []web.Probe {
 	if !record.OK {
 		record.Code = "KKH3101"
 	}
-	return []web.Probe{database, record}
+	issuer := web.Probe{Name: "issuer", OK: s.keys.Held(ctx) == nil}
+	if !issuer.OK {
+		issuer.Code = "KKH1231"
+	}
+	return []web.Probe{database, record, issuer}
 }
 
 // serve serves on the listener until ctx ends, then stops in order: no new requests, those

@@ -48,7 +48,7 @@ func (l *lookup) askOne(ctx context.Context, r *SourceResult) {
 		ID: l.result.ID, Person: l.request.Person, Items: permitted(r.Source, l.items),
 		Basis: l.request.Basis, On: l.result.At,
 	})
-	if err == nil && !sound(answer) {
+	if err == nil && !sound(answer, l.request.Person) {
 		err = fault.New(fault.Internal, "source %s gave an answer that cannot be read", r.Source)
 	}
 	if err != nil {

@@ -66,20 +66,20 @@ func (g *Gateway) Find(ctx context.Context, who staff.Member, r FindRequest) (Fi
 			WithCode("KKH1223").WithReason("no_items"))
 	}
 	e.Sources, e.Items = []string{string(ledger.Address), string(ledger.Protection)}, words(items)
-	if err := g.keep(ctx, e, g.record.Intend); err != nil {
+	if err := keep(ctx, e, g.record.Intend); err != nil {
 		return nothing, err
 	}
 	result, ends, err := g.search(ctx, r, items, ledger.LookupID(e.Lookup))
 	if ctx.Err() != nil {
 		e.Kind = audit.Withheld
 		err = fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
-		return nothing, cmp.Or(g.keep(ctx, e, g.record.Record), err)
+		return nothing, cmp.Or(keep(ctx, e, g.record.Record), err)
 	}
 	e.Ends, e.Code = ends, fault.Code(err)
 	for _, c := range result.Candidates {
 		e.Subjects = append(e.Subjects, audit.Subject{Atena: string(c.Person), Role: "candidate"})
 	}
-	if kept := g.keep(ctx, e, g.record.Conclude); kept != nil {
+	if kept := keep(ctx, e, g.record.Conclude); kept != nil {
 		return nothing, kept
 	}
 	result.ID, result.Flags = ledger.LookupID(e.Lookup), e.Flags
@@ -127,7 +127,7 @@ func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item
 	s := ledger.Search{ID: id, Kana: r.Kana, BirthDate: r.BirthDate, Basis: r.Basis, On: g.now()}
 	candidates, err := g.finder.Find(ctx, s, searchLimit)
 	if err != nil {
-		return FindResult{}, nil, err
+		return FindResult{}, nil, away(err)
 	}
 	var protected ledger.Protected
 	if len(candidates) > 0 {
@@ -154,6 +154,18 @@ func (g *Gateway) search(ctx context.Context, r FindRequest, items []ledger.Item
 		return FindResult{}, ends, err
 	}
 	return result, ends, nil
+}
+
+// away is what the caller is told when the search itself fails: only that a search is not
+// narrow enough or cannot be asked is the caller's to mend, whatever kind of fault the
+// neighbour's answer was.
+func away(err error) error {
+	f := fault.Find(err)
+	if f.Kind == fault.Invalid {
+		return err
+	}
+	_, reason, retry := meaning(err)
+	return &fault.Error{Kind: fault.Unavailable, Code: cmp.Or(f.Code, "KKH1127"), Reason: reason, Retry: retry, What: "search", Err: err}
 }
 
 // searchEnd says of the search, for the record, what of the candidates was shown and what

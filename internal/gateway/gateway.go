@@ -47,7 +47,6 @@ type Shield interface {
 type Config struct {
 	Budget     time.Duration `config:"budget" default:"3s" doc:"1回の照会に使ってよい時間の合計"`
 	Candidates int           `config:"candidates" default:"20" doc:"検索で示す候補の上限(1-20)"`
-	Keep       time.Duration `config:"keep" default:"5s" doc:"記録の書込みを待つ時間の上限"`
 
 	// AtenaDigits is the length of the city's 宛名番号; 0: not known, then twelve digits are refused.
 	AtenaDigits int `config:"atena_number_digits" default:"0" doc:"この市の宛名番号の桁数。0 は決まっていないという意味で、12桁（個人番号と紛らわしいもの）は受け付けません"`
@@ -62,8 +61,6 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "候補の上限は 1 から 20 の間にしてください").WithCode("KKH0124").WithField("candidates")
 	case c.AtenaDigits < 0 || c.AtenaDigits > 15:
 		return fault.New(fault.Invalid, "宛名番号の桁数は 0 から 15 の間にしてください").WithCode("KKH0124").WithField("atena_number_digits")
-	case c.Keep <= 0:
-		return fault.New(fault.Invalid, "記録を待つ時間は 0 より長くしてください").WithCode("KKH0124").WithField("keep")
 	}
 	return nil
 }

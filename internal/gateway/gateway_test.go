@@ -131,7 +131,7 @@ func build(t *testing.T, rooms gateway.Rooms) *house {
 	if rooms.Shield == nil {
 		rooms.Shield = shield(open)
 	}
-	cfg := gateway.Config{Budget: 300 * time.Millisecond, Candidates: 20, Keep: 5 * time.Second}
+	cfg := gateway.Config{Budget: 300 * time.Millisecond, Candidates: 20}
 	h := &house{Gateway: gateway.New(cfg, rooms), t: t, record: record, db: db}
 	if _, err := h.OpenCase(t.Context(), staff.Member{Client: "case-system"}, ledger.Case{
 		ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{child, mother},
@@ -210,7 +210,7 @@ func TestSlowSourceEndsWithTheBudget(t *testing.T) {
 		<-ctx.Done()
 		return ledger.Answer{}, context.Cause(ctx)
 	})
-	h := build(t, gateway.Rooms{Sources: three(slow, family(facts(mother, text(ledger.TaxClassOfYear, "課税"))), slow)})
+	h := build(t, gateway.Rooms{Sources: three(slow, family(facts(child, text(ledger.TaxClassOfYear, "課税"))), slow)})
 	got, err := h.Lookup(t.Context(), worker, ask())
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +231,10 @@ var everything = family(
 )
 
 func TestProcedureSeesNothingButItsItems(t *testing.T) {
-	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+	// The same answer from tax, without the strangers that make it unreadable there.
+	more := family(facts(child, text(ledger.Name, "子"), text(ledger.AddressText, "架空町1"), text(ledger.TaxClassOfYear, "課税"), text("new_item", "秘密")),
+		ledger.Facts{Person: mother, Relation: "母", Outcome: ledger.Found, Values: []ledger.Value{text(ledger.TaxClassOfYear, "課税")}})
+	h := build(t, gateway.Rooms{Sources: three(everything, more, everything)})
 	r := gateway.LookupRequest{Person: child, Basis: ledger.Basis{Reason: "counter", Procedure: "payment", Purpose: "claim"}}
 	got, err := h.Lookup(t.Context(), worker, r)
 	if err != nil {
@@ -243,6 +246,9 @@ func TestProcedureSeesNothingButItsItems(t *testing.T) {
 				t.Errorf("%s: got %+v, want forbidden and nobody", s.Source, s)
 			}
 			continue
+		}
+		if s.Outcome != ledger.Found || len(s.Persons) != 2 {
+			t.Errorf("tax: got %s with %d persons, want found with two", s.Outcome, len(s.Persons))
 		}
 		for _, p := range s.Persons {
 			if p.Person == other || p.Relation != "" {
@@ -397,6 +403,7 @@ func TestUnreadableAnswersAreUnavailable(t *testing.T) {
 	for name, a := range map[string]ledger.Answer{
 		"no outcome":           {},
 		"found without anyone": {Outcome: ledger.Found},
+		"found of strangers":   {Outcome: ledger.Found, Persons: []ledger.Facts{facts(other, text(ledger.Name, "他人"))}},
 		"no record, no reason": {Outcome: ledger.NoRecord},
 		"says unavailable":     {Outcome: ledger.Unavailable},
 	} {
@@ -727,5 +734,149 @@ func TestPurposeOfReadingTheRecordIsKept(t *testing.T) {
 	r.Basis.Purpose = "あああ"
 	if _, _, err := h.SearchRecord(t.Context(), auditor, r); fault.Code(err) != "KKH1216" {
 		t.Errorf("a made-up purpose: got %v", err)
+	}
+}
+
+// full makes the record unwritable in the middle of a lookup or search: no page is left.
+// What was written before stays; what is written next fails.
+func (h *house) full(t *testing.T) {
+	t.Helper()
+	if err := h.db.SetMaxSize(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	for _, pad := range []int{2000, 100, 0} { // down to what is left of the last pages
+		var err error
+		for range 5000 {
+			if err = h.record.Record(t.Context(), audit.Entry{Kind: audit.Probe, Detail: map[string]string{"pad": strings.Repeat("x", pad)}}); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			t.Error("the record never filled up")
+		}
+	}
+}
+
+func TestOutcomeThatCannotBeKeptReleasesNothing(t *testing.T) {
+	var h *house
+	fill := func() { h.full(h.t) }
+	filling := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
+		fill()
+		return ledger.Answer{Outcome: ledger.Found, Persons: []ledger.Facts{facts(child, text(ledger.Name, "子"))}}, nil
+	})
+	h = build(t, gateway.Rooms{
+		Sources: []gateway.Neighbour{{System: ledger.Residents, Source: filling}},
+		Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
+			fill()
+			return []ledger.Candidate{{Facts: facts(child, text(ledger.Name, "子"))}}, nil
+		}),
+	})
+	room := func() {
+		if err := h.db.SetMaxSize(t.Context(), 1<<30); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := h.Lookup(t.Context(), worker, ask())
+	if !audit.IsUnwritable(err) || len(got.Sources) != 0 {
+		t.Errorf("lookup: got %d sources, %v; want none, and that the record cannot be written", len(got.Sources), err)
+	}
+	room()
+	found, err := h.Find(t.Context(), worker, search())
+	if !audit.IsUnwritable(err) || len(found.Candidates) != 0 {
+		t.Errorf("find: got %d candidates, %v; want none, and that the record cannot be written", len(found.Candidates), err)
+	}
+	// Still full: an intent fails as well, and so does the record of a refusal.
+	if _, err := h.Find(t.Context(), worker, search()); !audit.IsUnwritable(err) {
+		t.Errorf("intent of a find: got %v, want that the record cannot be written", err)
+	}
+	refused := ask()
+	refused.Person = other
+	if _, err := h.Lookup(t.Context(), worker, refused); !audit.IsUnwritable(err) {
+		t.Errorf("a refusal: got %v, want that the record cannot be written", err)
+	}
+	room()
+	if _, err := h.Lookup(t.Context(), worker, refused); fault.Code(err) != "KKH1220" {
+		t.Fatalf("with room again: got %v", err)
+	}
+	for _, id := range []ledger.LookupID{got.ID, found.ID} {
+		if kinds := h.entries(id); !slices.Equal(kinds, []string{"intent", "withheld"}) {
+			t.Errorf("the record of what was not released: got %v, want intent and withheld", kinds)
+		}
+	}
+}
+
+func TestSearcherWhoLeavesGetsNothing(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	h := build(t, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
+		leave()
+		return []ledger.Candidate{{Facts: facts(child, text(ledger.Name, "子"))}}, nil
+	})})
+	got, err := h.Find(ctx, worker, search())
+	if !fault.Is(err, fault.Unavailable) || len(got.Candidates) != 0 {
+		t.Errorf("got %d candidates, %v", len(got.Candidates), err)
+	}
+	if kinds := h.entries(got.ID); !slices.Equal(kinds, []string{"intent", "withheld"}) {
+		t.Errorf("the record: got %v", kinds)
+	}
+}
+
+func TestHouseholdMemberFlaggedByTheAddressSystemConceals(t *testing.T) {
+	flagged := facts(mother, text(ledger.Name, "母"))
+	flagged.Conceal = true
+	home := facts(child, text(ledger.Name, "子"), text(ledger.AddressText, "架空町1"))
+	h := build(t, gateway.Rooms{
+		Sources: three(family(home), family(facts(child, text(ledger.TaxClassOfYear, "課税"))), family(home, flagged)),
+		Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
+			return []ledger.Candidate{{Facts: home}, {Facts: flagged}}, nil
+		}),
+	})
+	got, err := h.Lookup(t.Context(), worker, ask())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Protection != ledger.ConcealProtected {
+		t.Errorf("lookup: got protection %q", got.Protection)
+	}
+	found, err := h.Find(t.Context(), worker, search())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found.Candidates {
+		if len(c.Suppressed) == 0 {
+			t.Errorf("find: nothing of candidate %s is kept back", c.Person)
+		}
+	}
+}
+
+func TestChangesOfCasesLeaveTheirEntries(t *testing.T) {
+	h := build(t, gateway.Rooms{}) // opens K-1
+	if err := h.CloseCase(t.Context(), staff.Member{Client: "case-system"}, "K-1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.count(audit.Change); got != 2 {
+		t.Errorf("got %d entries about changes, want 2", got)
+	}
+	signed := worker
+	signed.Case = &ledger.Case{ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{child}, Open: true}
+	if _, err := h.Lookup(t.Context(), signed, ask()); fault.Code(err) != "KKH1219" {
+		t.Errorf("a closed case that is signed in the token: got %v, want that it is closed", err)
+	}
+	signed.Case.ID = "K-7"
+	r := ask()
+	r.Basis.Case = "K-7"
+	if _, err := h.Lookup(t.Context(), signed, r); err != nil {
+		t.Errorf("a case that only the token knows: %v", err)
+	}
+}
+
+func TestSearchThatFailsIsNobodysFault(t *testing.T) {
+	for name, err := range map[string]error{
+		"refused by the neighbour": fault.New(fault.Denied, "403").WithCode("KKH2114"), "not found": fault.New(fault.NotFound, "404"),
+		"rejected": fault.New(fault.Rejected, "400").WithCode("KKH2115"), "down": fault.New(fault.Unavailable, "down").WithReason("down"),
+	} {
+		h := build(t, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) { return nil, err })})
+		if _, err := h.Find(t.Context(), worker, search()); !fault.Is(err, fault.Unavailable) || fault.Code(err) == "" {
+			t.Errorf("%s: got %v, want Unavailable with a number", name, err)
+		}
 	}
 }

@@ -70,20 +70,20 @@ func (g *Gateway) Lookup(ctx context.Context, who staff.Member, r LookupRequest)
 	l.result = LookupResult{ID: ledger.LookupID(entry.Lookup), At: now, Flags: entry.Flags}
 	l.prepare()
 	entry.Sources, entry.Items = l.asked(), words(items)
-	if err := g.keep(ctx, entry, g.record.Intend); err != nil {
+	if err := keep(ctx, entry, g.record.Intend); err != nil {
 		return nothing, err
 	}
 	l.ask(ctx)
 	if ctx.Err() != nil { // nobody waits for the answer: it is not released, and the record says so
 		entry.Kind = audit.Withheld
-		if err := g.keep(ctx, entry, g.record.Record); err != nil {
+		if err := keep(ctx, entry, g.record.Record); err != nil {
 			return nothing, err
 		}
 		return nothing, fault.New(fault.Unavailable, "the caller left").WithCode("KKH1102").WithReason("cancelled")
 	}
 	l.release()
 	entry.Ends, entry.Subjects = l.ends(), l.subjects(entry.Subjects)
-	if err := g.keep(ctx, entry, g.record.Conclude); err != nil {
+	if err := keep(ctx, entry, g.record.Conclude); err != nil {
 		return nothing, err
 	}
 	return l.result, nil

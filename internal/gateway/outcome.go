@@ -51,15 +51,15 @@ func meaning(err error) (ledger.Outcome, string, time.Time) {
 }
 
 // sound tells whether an Answer can be read at all: an outcome that a source may not say,
-// or a found one without persons, is a mistake of the adapter.
-func sound(a ledger.Answer) bool {
+// or a found one without the person asked about, is a mistake of the adapter.
+func sound(a ledger.Answer, asked ledger.AtenaNumber) bool {
 	switch a.Outcome {
 	case ledger.NoPerson, ledger.Pending:
 		return true
 	case ledger.NoRecord:
 		return a.Reason != ""
 	case ledger.Found:
-		return len(a.Persons) > 0
+		return slices.ContainsFunc(a.Persons, func(f ledger.Facts) bool { return f.Person == asked })
 	default:
 		return false
 	}

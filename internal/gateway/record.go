@@ -14,11 +14,10 @@ import (
 )
 
 // keep writes one entry and waits until it is on disk. A caller who hangs up must not erase
-// the trace: writing goes on without its context, for a bounded time.
-func (g *Gateway) keep(ctx context.Context, e audit.Entry, write func(context.Context, audit.Entry) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Keep)
-	defer cancel()
-	return write(ctx, e)
+// the trace: writing goes on without its context, for as long as the record's own limit
+// allows.
+func keep(ctx context.Context, e audit.Entry, write func(context.Context, audit.Entry) error) error {
+	return write(context.WithoutCancel(ctx), e)
 }
 
 // entry begins the record's entry of an act: who, what, on what basis. Of the basis it
@@ -34,9 +33,7 @@ func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
 			Authentication: who.Authentication, Client: who.Client,
 		},
 	}
-	if roles := g.rules.Roles(who, a.At); len(roles) > 0 {
-		e.Actor.Role = string(roles[0])
-	}
+	e.Actor.Role = string(g.rules.RoleFor(who, a.Verb, a.At))
 	if (a.Verb == staff.Lookup || a.Verb == staff.Find) && a.Basis.Case == "" {
 		e.Flags = []string{audit.FlagNoCase}
 	}
@@ -80,18 +77,15 @@ func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act,
 // refuse records a refusal and gives it back; or, where the record cannot be written, that.
 func (g *Gateway) refuse(ctx context.Context, e audit.Entry, refusal error) error {
 	e.Kind, e.Code = audit.Refused, fault.Code(refusal)
-	if err := g.keep(ctx, e, g.record.Record); err != nil {
+	if err := keep(ctx, e, g.record.Record); err != nil {
 		return err
 	}
 	return refusal
 }
 
-// findCase gives the case as our own table has it, or as the token's issuer signed it; nil:
-// there is none.
+// findCase gives the case as our own table has it, or where that has none as the token's
+// issuer signed it; nil: there is none. A case closed here stays closed whatever was signed.
 func (g *Gateway) findCase(ctx context.Context, who staff.Member, id ledger.CaseID) (*ledger.Case, error) {
-	if who.Case != nil && who.Case.ID == id {
-		return who.Case, nil
-	}
 	var found *ledger.Case
 	err := store.Read(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
 		c, ok, err := ledgerdb.Case(ctx, tx, id)
@@ -100,6 +94,9 @@ func (g *Gateway) findCase(ctx context.Context, who staff.Member, id ledger.Case
 		}
 		return err
 	})
+	if err == nil && found == nil && who.Case != nil && who.Case.ID == id {
+		found = who.Case
+	}
 	return found, err
 }
 
@@ -145,7 +142,7 @@ func (g *Gateway) admitReader(ctx context.Context, who staff.Member, verb staff.
 		return err
 	}
 	e.Kind = audit.Read
-	return g.keep(ctx, e, g.record.Record)
+	return keep(ctx, e, g.record.Record)
 }
 
 // validFilter refuses what has not the shape of what it is searched by, since the record
@@ -203,7 +200,7 @@ func (g *Gateway) ProbeRecord(ctx context.Context, who staff.Member) (string, er
 		return "", err
 	}
 	e.Kind = audit.Probe
-	if err := g.keep(ctx, e, g.record.Record); err != nil {
+	if err := keep(ctx, e, g.record.Record); err != nil {
 		return "", err
 	}
 	found, _, err := g.record.Search(ctx, audit.Filter{Lookup: e.Lookup, Limit: 1})
@@ -229,7 +226,5 @@ func (g *Gateway) Watch(ctx context.Context, who staff.Member) error {
 // TokenRefused records that a token was refused at the address: one entry per cause,
 // address and minute, with a count.
 func (g *Gateway) TokenRefused(ctx context.Context, cause, address string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Keep)
-	defer cancel()
-	return g.record.TokenRefused(ctx, cause, address)
+	return g.record.TokenRefused(context.WithoutCancel(ctx), cause, address)
 }

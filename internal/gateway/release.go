@@ -16,9 +16,9 @@ func (l *lookup) release() {
 		r := &l.result.Sources[i]
 		items := permitted(r.Source, l.items)
 		facts := ledger.Cut(r.Persons, items, l.permittedPerson)
-		if _, read := l.protected[l.request.Person]; !read && r.Source == ledger.Tax && len(facts) < len(r.Persons) {
-			// Who belongs to the household is not known, so those on whom a child's tax class rests
-			// are cut: the child's own alone would mislead.
+		if r.Source == ledger.Tax && len(facts) < len(r.Persons) {
+			// Somebody on whom a child's tax class rests is cut, because who belongs to the household
+			// is not known or the systems disagree: the child's own alone would mislead.
 			r.Outcome, r.Reason, facts = ledger.Unavailable, "household_unknown", nil
 		}
 		if slices.Contains(l.items, ledger.RelationToHead) {

@@ -95,6 +95,21 @@ func (r Rules) Roles(who Member, at time.Time) []Role {
 	return roles
 }
 
+// RoleFor gives the role in which the member does what the verb says: the first that allows
+// it, else the first of all, else "".
+func (r Rules) RoleFor(who Member, verb Verb, at time.Time) Role {
+	roles := r.Roles(who, at)
+	for _, role := range roles {
+		if may(role, verb) {
+			return role
+		}
+	}
+	if len(roles) == 0 {
+		return ""
+	}
+	return roles[0]
+}
+
 // Authorize tells which items the member may see for the act. For a Lookup and a Find that
 // is never an empty list without an error. An error is Denied, with a message number that
 // says what to do.

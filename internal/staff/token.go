@@ -182,8 +182,8 @@ func (v *Verifier) check(c claims) error {
 		return refused("not_yet", "the token is not valid yet")
 	case c.Subject == "" || c.ID == "" || c.Client == "" || c.IssuedAt == 0:
 		return refused("malformed", "the token lacks a claim that RFC 9068, 2.2 requires")
-	case len(c.Staff) > 32 || len(c.Client) > 64 || len(c.Terminal) > 64 || len(c.Department) > 96:
-		return refused("identity", "the token's identity is too long to be recorded")
+	case !word(c.Staff, 32), !word(c.Client, 64), !word(c.ACR, 64), len(c.Terminal) > 64, len(c.Department) > 96:
+		return refused("identity", "the token's identity has not the form in which it is recorded")
 	}
 	return nil
 }
@@ -217,6 +217,11 @@ func (v *Verifier) remember(digest [sha256.Size]byte, k verified) {
 		clear(v.known)
 	}
 	v.known[digest] = k
+}
+
+// word tells whether s is at most n characters of printable ASCII.
+func word(s string, n int) bool {
+	return len(s) <= n && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
 }
 
 func unix(seconds float64) time.Time { return time.Unix(int64(seconds), 0) }

@@ -188,23 +188,3 @@ func TestUnknownKeysDoNotMakeUsCallTheIssuer(t *testing.T) {
 		t.Errorf("the issuer was asked %d times for 20 unknown keys, want 1", got)
 	}
 }
-
-func TestKeysAreTrustedWhileTheIssuerIsAway(t *testing.T) {
-	i := newIssuer(t)
-	cfg := staff.Config{
-		Issuer: i.url, JWKSURL: i.url, Audience: "kakehashi:999993", Algorithms: []string{"ES256"},
-		Leeway: time.Second, KeysRefresh: time.Nanosecond, KeysTrustedFor: time.Hour,
-	}
-	v := staff.NewVerifier(cfg, staff.NewKeys(cfg, http.DefaultClient))
-	if _, err := v.Verify(t.Context(), sign(t, i.key, jwa.ES256(), good(), i.claims())); err != nil {
-		t.Fatal(err)
-	}
-	i.away.Store(true)
-	if _, err := v.Verify(t.Context(), sign(t, i.key, jwa.ES256(), good(), i.claims())); err != nil {
-		t.Errorf("the last keys must be trusted while the issuer is away: %v", err)
-	}
-	fresh := staff.NewVerifier(cfg, staff.NewKeys(cfg, http.DefaultClient))
-	if _, err := fresh.Verify(t.Context(), sign(t, i.key, jwa.ES256(), good(), i.claims())); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("without any keys: got %v, want Unavailable", err)
-	}
-}
