@@ -203,16 +203,6 @@ func TestAdultsByTheDayInJapan(t *testing.T) {
 	}
 }
 
-func TestLength(t *testing.T) {
-	for in, want := range map[string]int{
-		"": 0, "架空": 2, "辻\U000E0100": 1, "葛\U000E0101城": 2, "𠮷野": 2, "\uE0A1": 1, "\U0010DE92": 1, "か\u3099": 1, "カクウ　ホシコ": 7,
-	} {
-		if got := mapping.Length(in); got != want {
-			t.Errorf("%+q: got %d, want %d", in, got, want)
-		}
-	}
-}
-
 // Whatever comes is an answer or Unavailable, and never a panic.
 func TestAnyBytesAreAnAnswerOrUnavailable(t *testing.T) {
 	tables := mapping.Default()

@@ -6,7 +6,6 @@ package address
 
 import (
 	"context"
-	"time"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
@@ -73,17 +72,17 @@ func (c *Client) Find(ctx context.Context, s ledger.Search, limit int) ([]ledger
 	return candidates, nil
 }
 
-// Adults gives the adults of a person's household and whether the person is a child on
-// that day, as the registry's adapter does: two calls, one for the number of the household
+// Adults gives the adults of the person's household and whether the person is a child on
+// the question's day, as the registry's adapter does: two calls, one for the number of the household
 // and one for its members. NotFound: the system does not know the person. Calling twice is
 // safe.
-func (c *Client) Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) (adults []ledger.AtenaNumber, child bool, err error) {
+func (c *Client) Adults(ctx context.Context, q ledger.Question) (adults []ledger.AtenaNumber, child bool, err error) {
 	resource := data
-	body, err := c.wire.Read(ctx, resource, mapping.AddressRequest([]ledger.AtenaNumber{person}))
+	body, err := c.wire.Read(ctx, resource, mapping.AddressRequest([]ledger.AtenaNumber{q.Person}))
 	if err != nil {
 		return nil, false, err
 	}
-	household, err := mapping.HouseholdNumber(body, person)
+	household, err := mapping.HouseholdNumber(body, q.Person)
 	if err != nil {
 		return nil, false, c.wire.Explain(resource, err)
 	}
@@ -93,7 +92,7 @@ func (c *Client) Adults(ctx context.Context, person ledger.AtenaNumber, on time.
 			return nil, false, err
 		}
 	}
-	adults, child, err = mapping.AddressAdults(body, c.tables, person, on)
+	adults, child, err = mapping.AddressAdults(body, c.tables, q.Person, q.On)
 	return adults, child, c.wire.Explain(resource, err)
 }
 

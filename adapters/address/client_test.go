@@ -245,7 +245,7 @@ func TestHouseholdSitsTheExamination(t *testing.T) {
 	child := w.persona(t, "child", "-protected")
 	adaptertest.Exercise(t, "address (household)", func(t *testing.T) adaptertest.Subject {
 		s := w.subject(t, func(c *Client, ctx context.Context) (any, error) {
-			adults, _, err := c.Adults(ctx, ledger.AtenaNumber(child.AtenaNumber), time.Now())
+			adults, _, err := c.Adults(ctx, ledger.Question{Person: ledger.AtenaNumber(child.AtenaNumber), On: time.Now()})
 			return adults, err
 		})
 		s.Spoil = func(body string) string { return strings.ReplaceAll(body, `"J1"`, `"J8"`) }
@@ -270,7 +270,7 @@ func TestAdultsByPersona(t *testing.T) {
 		if slices.Contains(p.Tags, "dead") {
 			continue
 		}
-		adults, child, err := c.Adults(t.Context(), ledger.AtenaNumber(p.AtenaNumber), on)
+		adults, child, err := c.Adults(t.Context(), ledger.Question{Person: ledger.AtenaNumber(p.AtenaNumber), On: on})
 		if err != nil || child == adult[p.AtenaNumber] {
 			t.Errorf("%s: child %v, %v", p.Key, child, err)
 			continue
@@ -296,7 +296,7 @@ func TestAdultsByPersona(t *testing.T) {
 	if children < 30 {
 		t.Errorf("only %d children examined", children)
 	}
-	if _, _, err := c.Adults(t.Context(), "9999999999", on); !fault.Is(err, fault.NotFound) {
+	if _, _, err := c.Adults(t.Context(), ledger.Question{Person: "9999999999", On: on}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("nobody: got %v, want not found", err)
 	}
 }

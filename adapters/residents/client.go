@@ -6,7 +6,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/wire"
@@ -30,6 +29,7 @@ type Client struct {
 	tables     *mapping.Tables
 	registry   *wire.Client
 	protection *wire.Client
+	shared     share
 }
 
 // New makes a client from its settings. It calls nobody; an error is Invalid.
@@ -52,7 +52,7 @@ func scope(resource string) string { return business + ":" + resource + ":Read" 
 // where it has no such resident. What kept it from knowing is a fault of wire's table.
 // Calling twice is safe.
 func (c *Client) Lookup(ctx context.Context, q ledger.Question) (ledger.Answer, error) {
-	body, err := c.registry.Read(ctx, household, mapping.HouseholdRequest(q.Person))
+	body, err := c.household(ctx, q)
 	if err != nil {
 		return ledger.Answer{}, err
 	}
@@ -60,15 +60,23 @@ func (c *Client) Lookup(ctx context.Context, q ledger.Question) (ledger.Answer, 
 	return answer, c.registry.Explain(household, err)
 }
 
-// Adults gives the adults of a person's household and whether the person is a child on
-// that day; a child is not among them. NotFound: the registry has no such resident.
-func (c *Client) Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) (adults []ledger.AtenaNumber, child bool, err error) {
-	body, err := c.registry.Read(ctx, household, mapping.HouseholdRequest(person))
+// Adults gives the adults of the person's household and whether the person is a child on
+// the question's day; a child is not among them. NotFound: the registry has no such resident.
+func (c *Client) Adults(ctx context.Context, q ledger.Question) (adults []ledger.AtenaNumber, child bool, err error) {
+	body, err := c.household(ctx, q)
 	if err != nil {
 		return nil, false, err
 	}
-	adults, child, err = mapping.Adults(body, c.tables, person, on)
+	adults, child, err = mapping.Adults(body, c.tables, q.Person, q.On)
 	return adults, child, c.registry.Explain(household, err)
+}
+
+// household reads the household of the question's person, once for all parts of a lookup
+// that ask at the same time.
+func (c *Client) household(ctx context.Context, q ledger.Question) ([]byte, error) {
+	return c.shared.read(ctx, part{q.ID, q.Person}, func(ctx context.Context) ([]byte, error) {
+		return c.registry.Read(ctx, household, mapping.HouseholdRequest(q.Person))
+	})
 }
 
 // Protection reads 支援措置, live, for each person and each member of that person's
@@ -96,6 +104,7 @@ func (c *Client) Breakers() []wire.BreakerState {
 
 // Close ends the client; it must not be used afterwards.
 func (c *Client) Close() {
+	c.shared.all.Wait()
 	c.registry.Close()
 	c.protection.Close()
 }

@@ -182,16 +182,16 @@ func TestAdultsOfTheHousehold(t *testing.T) {
 	w := openTown(t)
 	c := w.client(t, w.config, nil)
 	p := w.persona(t, "child", "-protected")
-	adults, child, err := c.Adults(t.Context(), ledger.AtenaNumber(p.AtenaNumber), time.Now())
+	adults, child, err := c.Adults(t.Context(), ledger.Question{Person: ledger.AtenaNumber(p.AtenaNumber), On: time.Now()})
 	if err != nil || !child || slices.Contains(adults, ledger.AtenaNumber(p.AtenaNumber)) {
 		t.Errorf("child: got %d adults, child %v, %v", len(adults), child, err)
 	}
 	g := w.persona(t, "guardian", "-protected")
-	if _, child, err = c.Adults(t.Context(), ledger.AtenaNumber(g.AtenaNumber), time.Now()); err != nil || child {
+	if _, child, err = c.Adults(t.Context(), ledger.Question{Person: ledger.AtenaNumber(g.AtenaNumber), On: time.Now()}); err != nil || child {
 		t.Errorf("guardian: child %v, %v", child, err)
 	}
 	stranger := w.persona(t, "non-resident")
-	if _, _, err = c.Adults(t.Context(), ledger.AtenaNumber(stranger.AtenaNumber), time.Now()); !fault.Is(err, fault.NotFound) {
+	if _, _, err = c.Adults(t.Context(), ledger.Question{Person: ledger.AtenaNumber(stranger.AtenaNumber), On: time.Now()}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a person who is no resident: got %v, want not found", err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
@@ -31,11 +30,11 @@ const mostAsked = 50
 // cannot be known.
 const HouseholdUnknown = "household_unknown"
 
-// Household says who the adults of a person's household are and whether the person is a
-// child on that day; a child is not among them. NotFound: it does not know the person.
-// Calling twice is safe.
+// Household says who the adults of the household of the person of a question are and
+// whether the person is a child on its day; a child is not among them. NotFound: it does
+// not know the person. Calling twice is safe.
 type Household interface {
-	Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) (adults []ledger.AtenaNumber, child bool, err error)
+	Adults(ctx context.Context, q ledger.Question) (adults []ledger.AtenaNumber, child bool, err error)
 }
 
 // Client asks the publication. It is safe for use by several goroutines at once; New makes
@@ -75,7 +74,7 @@ func (c *Client) Lookup(ctx context.Context, q ledger.Question) (ledger.Answer, 
 	asked := make(chan members, 1)
 	go func() {
 		var m members
-		m.adults, m.child, m.err = c.household.Adults(ctx, q.Person, q.On)
+		m.adults, m.child, m.err = c.household.Adults(ctx, q)
 		asked <- m
 	}()
 	persons, err := c.ask(ctx, q, []ledger.AtenaNumber{q.Person})

@@ -27,7 +27,7 @@ type family struct {
 	err    error
 }
 
-func (f family) Adults(context.Context, ledger.AtenaNumber, time.Time) ([]ledger.AtenaNumber, bool, error) {
+func (f family) Adults(context.Context, ledger.Question) ([]ledger.AtenaNumber, bool, error) {
 	return f.adults, f.child, f.err
 }
 
@@ -254,7 +254,7 @@ func TestWithoutTheHouseholdThereIsNoAnswer(t *testing.T) {
 // waiting is a household port that waits for its caller.
 type waiting struct{ left chan error }
 
-func (w waiting) Adults(ctx context.Context, _ ledger.AtenaNumber, _ time.Time) ([]ledger.AtenaNumber, bool, error) {
+func (w waiting) Adults(ctx context.Context, _ ledger.Question) ([]ledger.AtenaNumber, bool, error) {
 	<-ctx.Done()
 	w.left <- ctx.Err()
 	return nil, false, ctx.Err()

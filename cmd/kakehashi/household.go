@@ -32,7 +32,7 @@ type heard struct {
 // may be a child all the same, so then the other system is asked as well. Where neither
 // answers, the error is one that kept a system from knowing; NotFound where neither knows
 // the person.
-func (h households) Adults(ctx context.Context, person ledger.AtenaNumber, on time.Time) ([]ledger.AtenaNumber, bool, error) {
+func (h households) Adults(ctx context.Context, q ledger.Question) ([]ledger.AtenaNumber, bool, error) {
 	var asking sync.WaitGroup
 	defer asking.Wait() // the loser ends soon after cancel
 	ctx, cancel := context.WithCancel(ctx)
@@ -40,7 +40,7 @@ func (h households) Adults(ctx context.Context, person ledger.AtenaNumber, on ti
 	said := make(chan heard, 2)
 	ask := func(h tax.Household) {
 		asking.Go(func() {
-			adults, child, err := h.Adults(ctx, person, on)
+			adults, child, err := h.Adults(ctx, q)
 			said <- heard{adults, child, err}
 		})
 	}

@@ -66,7 +66,7 @@ func failing(kind fault.Kind, reason string) source {
 }
 
 func undeclared(ledger.Question) (ledger.Answer, error) {
-	f := taxFacts(ledger.Undeclared)
+	f := taxFacts(mother, ledger.Undeclared)
 	f.Outcome, f.Reason = ledger.NoRecord, ledger.ReasonUndeclared
 	return ledger.Answer{Outcome: ledger.NoRecord, Reason: ledger.ReasonUndeclared, Persons: []ledger.Facts{f}}, nil
 }
@@ -164,7 +164,7 @@ func TestUnavailableTaxIsNeverExempt(t *testing.T) {
 		}
 	}
 	h := build(t, nil)
-	h.next.tax = found(taxFacts(ledger.Exempt))
+	h.next.tax = found(taxFacts(child, ledger.NoTaxData), taxFacts(mother, ledger.Exempt))
 	if a := h.post("/console/lookup", lookingUp("certify")); !bytes.Contains(a.body, []byte(ledger.Exempt)) {
 		t.Error("an exempt person is not shown as such: the check above proves nothing")
 	}

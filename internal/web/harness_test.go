@@ -104,9 +104,9 @@ func motherFacts() ledger.Facts {
 	}}
 }
 
-func taxFacts(class ledger.TaxClass) ledger.Facts {
-	return ledger.Facts{Person: mother, Outcome: ledger.Found, Values: []ledger.Value{
-		{Item: ledger.TaxClassOfYear, Text: string(class), AsOf: "2026年度", Usable: true},
+func taxFacts(who ledger.AtenaNumber, class ledger.TaxClass) ledger.Facts {
+	return ledger.Facts{Person: who, Outcome: ledger.Found, Values: []ledger.Value{
+		{Item: ledger.TaxClassOfYear, Text: string(class), AsOf: "2026年度", Usable: class != ledger.NoTaxData},
 	}}
 }
 
@@ -123,7 +123,7 @@ func open(protected bool) shield {
 
 func healthy() *neighbours {
 	return &neighbours{
-		residents: found(childFacts(), motherFacts()), tax: found(taxFacts(ledger.Taxed)), address: found(childFacts()),
+		residents: found(childFacts(), motherFacts()), tax: found(taxFacts(child, ledger.NoTaxData), taxFacts(mother, ledger.Taxed)), address: found(childFacts()),
 		find: func(ledger.Search) ([]ledger.Candidate, error) {
 			return []ledger.Candidate{{Household: "0000000500", Facts: childFacts()}}, nil
 		},
@@ -173,7 +173,7 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 	h.db = storetest.Open(t)
 	h.record = openRecord(t, h.db)
 	cfg := staffConfig(h.issuer.url)
-	g := gateway.New(gateway.Config{Budget: 2 * time.Second, Candidates: 20, Keep: 5 * time.Second}, gateway.Rooms{
+	g := gateway.New(gateway.Config{Budget: 2 * time.Second, Candidates: 20}, gateway.Rooms{
 		DB: h.db, Record: h.record, Rules: staff.NewRules(cfg, procedures(), time.FixedZone("JST", 9*60*60)),
 		Sources: []gateway.Neighbour{
 			{System: ledger.Residents, Source: source(func(q ledger.Question) (ledger.Answer, error) { return h.next.residents(q) })},
