@@ -37,6 +37,18 @@ type Municipality struct {
 	Environment string `config:"environment" default:"production" enum:"production|staging|fictional" doc:"環境。画面に production は「本番」、staging は「検証」、fictional は「架空データ」と出ます"`
 }
 
+// Label gives the environment as the word that the pages show.
+func (m Municipality) Label() string {
+	switch m.Environment {
+	case "fictional":
+		return "架空データ"
+	case "staging":
+		return "検証"
+	default:
+		return "本番"
+	}
+}
+
 // Validate tells whether the code has its shape; its check digit is the program's to check.
 func (m Municipality) Validate() error {
 	for _, r := range m.Code {

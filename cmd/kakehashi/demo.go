@@ -137,7 +137,7 @@ func demoConsole(cfg *config.File, city *sandbox.City, dir string) *web.Console 
 		Token: func(_ context.Context, role string) (string, error) {
 			return city.Token(sandbox.TokenRequest{Role: role})
 		},
-		City: cfg.Municipality.Name, Case: firstChild(city.People()).Case,
+		City: cfg.Municipality.Name, Label: cfg.Municipality.Label(), Case: firstChild(city.People()).Case,
 		Procedure: exampleProcedure, Purpose: examplePurpose, Reason: exampleReason,
 		Examples: examples(city.People()),
 		Verify: func(ctx context.Context) (web.Verification, error) {

@@ -28,6 +28,7 @@ var staticFiles embed.FS
 type Console struct {
 	Token     func(ctx context.Context, role string) (string, error) // a token of the role
 	City      string                                                 // 団体名
+	Label     string                                                 // the environment as a word: 架空データ, 検証 or 本番
 	Case      string                                                 // what the forms hold at first
 	Procedure string
 	Purpose   string
@@ -54,6 +55,7 @@ type Verification struct {
 type page struct {
 	Title    string
 	City     string
+	Label    string
 	Who      string // who acts, as the header says it
 	At       string
 	LookupID string
@@ -138,7 +140,7 @@ func (x *exchange) render(status int, name string, p page) error {
 	p.At = x.web.now().In(jst).Format("2006-01-02 15:04:05")
 	p.LookupID = string(x.id)
 	if c := x.web.rooms.Console; c != nil {
-		p.City = c.City
+		p.City, p.Label = c.City, c.Label
 	}
 	if x.who.Staff != "" {
 		p.Who = x.who.Staff + "（" + x.who.Department + "・" + roleWord(x.role) + "）"

@@ -11,9 +11,10 @@
 //     recorded, the answer says so instead.
 //   - An identifier of a person stands in a body, never in a URL.
 //   - What is logged, traced and measured of a request is a fixed list: route pattern, method,
-//     status, time, trace. Nothing that a caller can choose is among it. This is why the
-//     instrumentation is our own few lines instead of otelhttp, which notes path, agent and the
-//     Host header.
+//     status, time, trace. Of what a caller can choose only the trace ID of a valid traceparent
+//     (32 hexadecimal digits) is among it, so that a caller's trace goes on here. This is why
+//     the instrumentation is our own few lines instead of otelhttp, which notes path, agent and
+//     the Host header.
 //
 // Bodies are read strictly: an unknown or repeated member, another type and text that is not
 // UTF-8 are refused, names are told apart by case.

@@ -196,7 +196,7 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 		Log:     slog.New(slog.NewJSONHandler(h.log, nil)),
 		Console: &web.Console{
 			Token: func(_ context.Context, role string) (string, error) { return h.token(role), nil },
-			City:  "架空市", Procedure: "certify", Purpose: "new", Reason: "counter",
+			City:  "架空市", Label: "架空データ", Procedure: "certify", Purpose: "new", Reason: "counter",
 			Verify: func(context.Context) (web.Verification, error) {
 				return web.Verification{OK: true, Entries: 3, Sealed: 2, Unproved: 1}, nil
 			},

@@ -117,9 +117,7 @@ func readRefusal(resp *http.Response) *end {
 		e.reason = Unauthorized
 	case code == http.StatusForbidden:
 		e.reason = Refused
-	case code == http.StatusRequestTimeout:
-		e.reason = TimedOut
-	case code == http.StatusTooManyRequests:
+	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests: // it answers, so it is not down
 		e.reason, e.after = Busy, retryAfter(resp.Header)
 	case code >= 500:
 		e.reason, e.after = ServerError, retryAfter(resp.Header)

@@ -55,7 +55,7 @@ func TestEveryEndHasAMeaning(t *testing.T) {
 		{"not connected", refusedDial, nil, fault.Unavailable, "down", "KKH2101", 3, 3, 10 * time.Second},
 		{"reply breaks off", cut, nil, fault.Unavailable, "down", "KKH2101", 3, 3, 10 * time.Second},
 		{"silent", silent, nil, fault.Unavailable, "timeout", "KKH2104", 3, 3, 10 * time.Second},
-		{"408", always(408, ``), nil, fault.Unavailable, "timeout", "KKH2104", 3, 3, 10 * time.Second},
+		{"408", always(408, ``), nil, fault.Unavailable, "busy", "KKH2107", 3, 0, 10 * time.Second},
 		{"500", always(500, `oops`), nil, fault.Unavailable, "server_error", "KKH2110", 3, 3, 10 * time.Second},
 		{"503 with an hour", always(503, `{}`, "Retry-After", "3600"), nil, fault.Unavailable, "server_error", "KKH2110", 1, 1, time.Hour},
 		{"501", always(501, ``), nil, fault.Unavailable, "server_error", "KKH2110", 1, 0, 10 * time.Second},
