@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,7 @@ var built struct {
 func program(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
+		//nolint:usetesting // it outlives the test that happens to build it
 		if built.dir, built.err = os.MkdirTemp("", "kakehashi-test-"); built.err != nil {
 			return
 		}
@@ -275,12 +277,7 @@ type persona struct {
 
 // has tells whether the persona bears the tag.
 func (p persona) has(tag string) bool {
-	for _, t := range p.Tags {
-		if t == tag {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Tags, tag)
 }
 
 // personas reads the sandbox's named people.

@@ -270,16 +270,16 @@ func askWrongly(t *testing.T, p *process, worker string, who persona, left trace
 				return req, err
 			})
 		}
-		for _, make := range wrongRequests(p, worker, who, v) {
-			sendWrong(t, p, left, make)
+		for _, request := range wrongRequests(p, worker, who, v) {
+			sendWrong(t, p, left, request)
 		}
 	}
 }
 
 // sendWrong sends a request and keeps the answer, headers too.
-func sendWrong(t *testing.T, p *process, left traces, make func() (*http.Request, error)) {
+func sendWrong(t *testing.T, p *process, left traces, request func() (*http.Request, error)) {
 	t.Helper()
-	req, err := make()
+	req, err := request()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,6 +439,7 @@ func dumpTables(t *testing.T, dir string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -429,5 +430,41 @@ func TestRolesOfTheRecord(t *testing.T) {
 	byCommand := kakehashi(t, "audit", "search", "--dir", r.dir, "--lookup-id", a.LookupID)
 	if byCommand.code != 0 || !strings.Contains(byCommand.out, a.LookupID) || !strings.Contains(byCommand.out, who.Case) || !strings.Contains(byCommand.out, "1001") {
 		t.Errorf("audit search: %d, and it lacks number, case or staff:\n%s%s", byCommand.code, byCommand.out, byCommand.err)
+	}
+}
+
+// TestUnfitBodyIsNotRepeated: what does not fit is pointed at, and no value is repeated.
+func TestUnfitBodyIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := startRights(t)
+	who := tagged(t, r.people, "twin")
+	with := func(change map[string]any) map[string]any {
+		body := r.lookupBody(who)
+		maps.Copy(body, change)
+		return body
+	}
+	for name, c := range map[string]struct {
+		body    map[string]any
+		pointer string
+	}{
+		"unknown member":        {with(map[string]any{"patient": who.Name}), "/patient"},
+		"unknown member inside": {with(map[string]any{"person": map[string]string{"atena_number": who.Atena, "kana": who.Kana}}), "/person/kana"},
+		"a name as a member":    {with(map[string]any{who.Name: true}), ""},
+		"wrong type":            {with(map[string]any{"sources": who.Name}), "/sources"},
+		"unknown source":        {with(map[string]any{"sources": []string{who.Name}}), "/sources"},
+		"unknown item":          {with(map[string]any{"compare": map[string]any{"values": map[string]string{"nickname": who.Name}}}), "/compare/values"},
+		"individual number":     {with(map[string]any{"person": map[string]string{"atena_number": who.Individual}}), "/person/atena_number"},
+	} {
+		got := r.ask(t, r.worker, c.body)
+		p := refused(t, got, http.StatusUnprocessableEntity)
+		if len(p.Errors) == 0 || p.Errors[0].Pointer != c.pointer {
+			t.Errorf("%s: the problem points at %+v, want %q", name, p.Errors, c.pointer)
+		}
+		if found := tells(got, append(locating(who), who.Name, who.Kana, who.Atena, who.Individual)); len(found) > 0 {
+			t.Errorf("%s: the problem tells %q", name, found)
+		}
+	}
+	if kept := r.record(r.auditor, map[string]any{"kind": "intent"}); len(kept) != 0 {
+		t.Errorf("%d lookups were begun by bodies that do not fit", len(kept))
 	}
 }
