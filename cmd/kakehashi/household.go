@@ -26,25 +26,26 @@ type heard struct {
 	adults []ledger.AtenaNumber
 	child  bool
 	err    error
+	first  bool // the registry said it
 }
 
 // Adults gives the first answer of the two. Somebody whom the registry does not know (住登外)
 // may be a child all the same, so then the other system is asked as well. Where neither
-// answers, the error is one that kept a system from knowing; NotFound where neither knows
-// the person.
+// answers, the error is what kept the registry from knowing, else the other system;
+// NotFound where neither knows the person.
 func (h households) Adults(ctx context.Context, q ledger.Question) ([]ledger.AtenaNumber, bool, error) {
 	var asking sync.WaitGroup
 	defer asking.Wait() // the loser ends soon after cancel
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	said := make(chan heard, 2)
-	ask := func(h tax.Household) {
+	ask := func(system tax.Household, first bool) {
 		asking.Go(func() {
-			adults, child, err := h.Adults(ctx, q)
-			said <- heard{adults, child, err}
+			adults, child, err := system.Adults(ctx, q)
+			said <- heard{adults, child, err, first}
 		})
 	}
-	ask(h.registry)
+	ask(h.registry, true)
 	patience := time.NewTimer(hedge)
 	defer patience.Stop()
 	both, open := false, 1
@@ -56,13 +57,13 @@ func (h households) Adults(ctx context.Context, q ledger.Question) ([]ledger.Ate
 			if t.err == nil {
 				return t.adults, t.child, nil
 			}
-			if failed == nil || fault.Is(failed, fault.NotFound) {
+			if failed == nil || fault.Is(failed, fault.NotFound) || t.first && !fault.Is(t.err, fault.NotFound) {
 				failed = t.err
 			}
 		case <-patience.C:
 		}
 		if !both {
-			ask(h.fallback)
+			ask(h.fallback, false)
 			both, open = true, open+1
 		}
 	}

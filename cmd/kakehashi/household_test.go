@@ -19,7 +19,7 @@ type teller struct {
 	asked int
 }
 
-func (h *teller) Adults(ctx context.Context, _ ledger.AtenaNumber, _ time.Time) ([]ledger.AtenaNumber, bool, error) {
+func (h *teller) Adults(ctx context.Context, _ ledger.Question) ([]ledger.AtenaNumber, bool, error) {
 	h.asked++
 	select {
 	case <-time.After(h.after):
@@ -47,7 +47,7 @@ func TestHouseholdIsKnownWhileOneOfTwoAnswers(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), "1", began)
+			adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), ledger.Question{Person: "1", On: began})
 			if took := time.Since(began); took != c.took {
 				t.Errorf("%s: took %v, want %v", c.name, took, c.took)
 			}
@@ -77,7 +77,7 @@ func TestSomebodyUnknownToTheRegistryIsAskedForElsewhere(t *testing.T) {
 		{"the other is down", teller{err: nobody}, teller{err: down}, "", fault.Unavailable},
 		{"the registry is down", teller{err: down}, teller{err: nobody}, "", fault.Unavailable},
 	} {
-		adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), "1", time.Now())
+		adults, _, err := households{&c.registry, &c.second}.Adults(t.Context(), ledger.Question{Person: "1", On: time.Now()})
 		if c.want == "" && !fault.Is(err, c.kind) || c.want != "" && (err != nil || adults[0] != c.want) {
 			t.Errorf("%s: got %v, %v", c.name, adults, err)
 		}
