@@ -202,6 +202,7 @@ type rivals struct {
 // newRivals builds them over the same neighbours.
 func newRivals(b *testing.B) *rivals {
 	b.Helper()
+	collectLess() // as the program does; the rivals have it too
 	ctx := b.Context()
 	dir := b.TempDir()
 	issuer, city, err := demoNeighbours(ctx, dir)

@@ -23,10 +23,20 @@ func main() {
 	// and without a core file, which would hold personal data (experience.md 3.1).
 	debug.SetTraceback("crash")
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	collectLess()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
+}
+
+// collectLess has garbage collected less often than Go's default, unless GOGC says how: a
+// gateway's heap is small and a lookup leaves much behind, so that for some tens of
+// megabytes a tenth to a fifth of its processor time is had.
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // streams are where a command reads and writes: results on out, events and errors on err.
