@@ -460,11 +460,10 @@ func BenchmarkLookup(b *testing.B) {
 }
 
 // offer sends a request every interval, whether or not those before have ended, and adds
-// how long each took from the moment when it was due.
-func (r *rivals) offer(b *testing.B, base string, body []byte, requests int, interval time.Duration, took *[]time.Duration) {
-	b.Helper()
+// how long each took from the moment when it was due. It gives how many got no answer.
+func (r *rivals) offer(base string, body []byte, requests int, interval time.Duration, took *[]time.Duration) (failed int64) {
 	each := make([]time.Duration, requests)
-	var failed atomic.Pointer[error]
+	var missed atomic.Int64
 	var all sync.WaitGroup
 	began := time.Now()
 	due := time.NewTimer(0)
@@ -474,34 +473,44 @@ func (r *rivals) offer(b *testing.B, base string, body []byte, requests int, int
 		due.Reset(time.Until(at))
 		<-due.C
 		all.Go(func() {
-			if err := r.ask(base, body); err != nil {
-				failed.CompareAndSwap(nil, &err)
+			if r.ask(base, body) != nil {
+				missed.Add(1)
 			}
 			each[n] = time.Since(at)
 		})
 	}
 	all.Wait()
-	if err := failed.Load(); err != nil {
-		b.Fatal(*err)
-	}
 	*took = append(*took, each...)
+	return missed.Load()
 }
 
+// BenchmarkLookupOpenLoop offers lookups at a rate of their own, as a city's offices do. A
+// machine that cannot carry 1,000 a second shows it in failed and in the percentiles; 250
+// are a busy morning of a large city.
 func BenchmarkLookupOpenLoop(b *testing.B) {
-	r := newRivals(b)
-	body := benchBody(benchAdult)
-	for _, base := range []string{r.gateway, r.plain} {
-		r.round(b, base, body, 64, 20, &spent{})
-	}
-	var gateway, plain []time.Duration
-	for b.Loop() {
-		r.offer(b, r.gateway, body, 2000, time.Millisecond, &gateway)
-		r.offer(b, r.plain, body, 2000, time.Millisecond, &plain)
-	}
-	b.ReportMetric(0, "ns/op")
-	for name, took := range map[string][]time.Duration{"": gateway, "plain_": plain} {
-		slices.Sort(took)
-		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, name+"p50_ms")
-		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, name+"p99_ms")
+	for _, rate := range []int{250, 1000} {
+		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
+			r := newRivals(b)
+			body := benchBody(benchAdult)
+			for _, base := range []string{r.gateway, r.plain} {
+				r.round(b, base, body, 16, 20, &spent{})
+			}
+			var gateway, plain []time.Duration
+			var failed int64
+			interval := time.Second / time.Duration(rate)
+			for b.Loop() {
+				failed += r.offer(r.gateway, body, 2*rate, interval, &gateway)
+				if n := r.offer(r.plain, body, 2*rate, interval, &plain); n > 0 {
+					b.Errorf("%d requests of the plain fan-out failed", n)
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(failed), "failed")
+			for name, took := range map[string][]time.Duration{"": gateway, "plain_": plain} {
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, name+"p50_ms")
+				b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, name+"p99_ms")
+			}
+		})
 	}
 }
