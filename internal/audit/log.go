@@ -48,6 +48,9 @@ func open(ctx context.Context, db *store.DB, cfg Config, keys Keys, now func() t
 		sealWake: make(chan struct{}, 1),
 	}
 	l.sealer = sealer{hash: newHasher(keys.mac), file: checkFile{path: cfg.CheckpointsFile}}
+	if err := l.checkSchema(ctx); err != nil {
+		return nil, err
+	}
 	lost, err := l.catchUp(ctx)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ const (
 		(id, writer, number, at, kind, lookup, staff, case_id, subjects, void, body, salt, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	insertQueue = `INSERT INTO audit_queue (entry) SELECT id FROM audit_entry WHERE id BETWEEN $1 AND $2`
+	countPlaced = `SELECT count(*) FROM audit_queue q CROSS JOIN audit_entry e ON e.id = q.entry
+		WHERE q.entry BETWEEN $1 AND $2`
 
 	entryColumns = `e.id, e.writer, e.number, e.at, e.kind, e.lookup, e.staff, e.case_id, e.subjects, e.void, e.body, e.salt, e.mac`
 

@@ -18,6 +18,23 @@ func inconsistent(what string) error {
 		WithCode("KKH3102").WithReason("inconsistent")
 }
 
+// checkSchema refuses a database whose schema is not the one that the migrations make:
+// what was added to it may change what is written, or hide it.
+func (l *Log) checkSchema(ctx context.Context) error {
+	var strange []misshape
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) (err error) {
+		strange, err = compareSchema(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return unwritable(fmt.Errorf("compare the schema: %w", err))
+	}
+	if len(strange) > 0 {
+		return inconsistent("the schema is not the one that the migrations make")
+	}
+	return nil
+}
+
 // loadTree goes on from the newest checkpoint, once it is sure that the gateway signed it.
 func loadTree(ctx context.Context, tx *store.Tx, keys Keys) (*tree, error) {
 	size, hashes, signed, err := lastCheckpoint(ctx, tx)

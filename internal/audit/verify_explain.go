@@ -263,19 +263,19 @@ func (w *walk) explainLosses() {
 // tornIndexes names the tables whose indexes do not say what the tables say: a search
 // that misses an entry would be as good as an entry that is gone.
 func tornIndexes(ctx context.Context, tx *store.Tx) (torn []string, err error) {
-	for _, table := range tables() {
+	for _, p := range parts() {
 		whole := true
 		err := queryRows(ctx, tx, func(rows *store.Rows) error {
 			var verdict string
 			err := rows.Scan(&verdict)
 			whole = whole && verdict == "ok"
 			return err
-		}, "SELECT integrity_check FROM pragma_integrity_check($1)", table)
+		}, "SELECT integrity_check FROM pragma_integrity_check($1)", p.table)
 		if err != nil {
 			return torn, fmt.Errorf("check the indexes: %w", err)
 		}
 		if !whole {
-			torn = append(torn, table)
+			torn = append(torn, p.table)
 		}
 	}
 	return torn, nil

@@ -40,9 +40,18 @@ type walk struct {
 // beyond is behind every id.
 const beyond = int64(1) << 62
 
-// tables are the tables of the record, in the order in which a reader would look.
-func tables() []string {
-	return []string{"audit_entry", "audit_queue", "audit_leaf", "audit_subject", "audit_checkpoint"}
+// part is a table of the record and how it is read.
+type part struct{ table, query string }
+
+// parts are the tables of the record, in the order in which a reader would look.
+func parts() []part {
+	return []part{
+		{"audit_entry", "SELECT " + entryColumns + " FROM audit_entry e ORDER BY e.id"},
+		{"audit_queue", "SELECT entry FROM audit_queue ORDER BY entry"},
+		{"audit_leaf", "SELECT position, entry, lookup, hash FROM audit_leaf ORDER BY position"},
+		{"audit_subject", "SELECT id, entry, atena_number, role FROM audit_subject ORDER BY id"},
+		{"audit_checkpoint", "SELECT size, hashes, note FROM audit_checkpoint ORDER BY size"},
+	}
 }
 
 // all verifies one snapshot.
@@ -52,21 +61,12 @@ func (w *walk) all(ctx context.Context, tx *store.Tx) (err error) {
 	if err := w.file.next(w.verifier); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		into  *cursor
-		query string
-	}{
-		{&w.entries, "SELECT " + entryColumns + " FROM audit_entry e ORDER BY e.id"},
-		{&w.leaves, "SELECT position, entry, lookup, hash FROM audit_leaf ORDER BY position"},
-		{&w.queue, "SELECT entry FROM audit_queue ORDER BY entry"},
-		{&w.persons, "SELECT id, entry, atena_number, role FROM audit_subject ORDER BY id"},
-		{&w.heads, "SELECT size, hashes, note FROM audit_checkpoint ORDER BY size"},
-	} {
-		cells, err := tx.Cells(ctx, c.query)
+	for i, into := range []*cursor{&w.entries, &w.queue, &w.leaves, &w.persons, &w.heads} {
+		cells, err := tx.Cells(ctx, parts()[i].query)
 		if err != nil {
 			return fmt.Errorf("read the record: %w", err)
 		}
-		c.into.Cells = cells
+		into.Cells = cells
 		defer func() { err = errors.Join(err, cells.Close()) }()
 	}
 	for w.entries.Live {
@@ -75,32 +75,6 @@ func (w *walk) all(ctx context.Context, tx *store.Tx) (err error) {
 		}
 	}
 	return w.rest()
-}
-
-// schema makes sure that the tables are there, and no others that claim to be the record's.
-func (w *walk) schema(ctx context.Context, tx *store.Tx) error {
-	there := map[string]bool{}
-	err := queryRows(ctx, tx, func(rows *store.Rows) error {
-		var name string
-		err := rows.Scan(&name)
-		there[name] = true
-		return err
-	}, "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit\\_%' ESCAPE '\\'")
-	if err != nil {
-		return fmt.Errorf("read the schema: %w", err)
-	}
-	w.whole = true
-	for _, name := range tables() {
-		if !there[name] {
-			w.report.add(Missing, "", "表 %s がありません。", name)
-			w.whole = false
-		}
-		delete(there, name)
-	}
-	for name := range there {
-		w.report.add(Edited, "", "記録のものではない表 %s が加えられています。", name)
-	}
-	return nil
 }
 
 // visit judges the next entry.

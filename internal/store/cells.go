@@ -36,9 +36,11 @@ func (tx *Tx) Cells(ctx context.Context, query string) (*Cells, error) {
 		if !ok {
 			return fault.New(fault.Internal, "the driver cannot prepare statements")
 		}
-		if c.stmt, err = preparer.PrepareContext(deaf, query); err != nil {
-			return err
+		stmt, err := preparer.PrepareContext(deaf, query)
+		if err != nil {
+			return err // beside which the driver's statement is one of nothing
 		}
+		c.stmt = stmt
 		s, ok := c.stmt.(driver.StmtQueryContext)
 		if !ok {
 			return fault.New(fault.Internal, "the driver cannot run prepared statements")

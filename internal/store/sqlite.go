@@ -125,7 +125,9 @@ func identify(ctx context.Context, pool *sql.DB) (fresh bool, err error) {
 }
 
 // schemaVersion gives the version of the last migration that the file has seen; 0: none.
-func schemaVersion(ctx context.Context, pool *sql.DB) (int64, error) {
+func schemaVersion(ctx context.Context, pool interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (int64, error) {
 	var there int
 	err := pool.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&there)
 	if err != nil {
