@@ -103,7 +103,7 @@ func examine(ctx context.Context, at *server, network bool) []finding {
 		if err != nil {
 			return append(list, finding{"設定", "failed", err.Error()})
 		}
-		list = append(list, finding{"設定", "ok", "問題はありません"}, keysFinding(cfg), placeholderFinding(cfg), diskFinding(cfg))
+		list = append(list, finding{"設定", "ok", "問題はありません"}, keysFinding(cfg), filledFinding(cfg), diskFinding(cfg))
 		list = append(list, networkFindings(ctx, cfg, network)...)
 	}
 	return append(list, gatewayFindings(ctx, at)...)
@@ -127,8 +127,8 @@ func keysFinding(cfg *config.File) finding {
 	return finding{"鍵", "ok", "そろっています"}
 }
 
-// placeholderFinding tells whether what init could not know is filled in.
-func placeholderFinding(cfg *config.File) finding {
+// filledFinding tells whether what init could not know is filled in.
+func filledFinding(cfg *config.File) finding {
 	if err := filledIn(cfg); err != nil {
 		return finding{"記入", "failed", explain(err)}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,48 +41,53 @@ func mappingCheckCommand(s streams) *cobra.Command {
 			if len(args) == 2 && args[0] == "individual-number" {
 				return usage{errors.New("個人番号は引数に書かず、標準入力から読ませてください")}
 			}
-			source := s.in
 			if len(args) == 2 {
-				source = strings.NewReader(args[1] + "\n")
+				return checkLines(args[0], strings.NewReader(args[1]+"\n"), true, asJSON, s.out)
 			}
-			worst, n, line := exitOK, 0, 0
-			lines := bufio.NewScanner(source)
-			lines.Buffer(nil, 1<<20)
-			for lines.Scan() {
-				value := strings.TrimSuffix(lines.Text(), "\r")
-				line++
-				if value == "" && len(args) == 1 {
-					continue
-				}
-				n++
-				v, err := mapping.Check(args[0], value)
-				if err != nil {
-					return usage{fmt.Errorf("知らない種類です。使えるもの: %s", kinds)}
-				}
-				row := checked{Line: line, Text: v.Text}
-				row.State, worst = stateOf(v.State, worst)
-				if asJSON {
-					if err := writeJSON(s.out, row); err != nil {
-						return err
-					}
-					continue
-				}
-				_, _ = fmt.Fprintf(s.out, "%d: %s\n", line, strings.TrimSpace(stateWord(row.State)+" "+v.Text))
-			}
-			if err := lines.Err(); err != nil {
-				return usage{errors.New("標準入力を読めません（1行は1MiBまで）")}
-			}
-			if n == 0 {
-				return usage{errors.New("確かめる値がありません")}
-			}
-			if worst != exitOK {
-				return &ending{code: worst}
-			}
-			return nil
+			return checkLines(args[0], s.in, false, asJSON, s.out)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "結果を1行ずつJSONで出します")
 	return c
+}
+
+// checkLines checks a value a line and ends with the worst; empty lines count where they
+// were given on purpose.
+func checkLines(kind string, values io.Reader, empty, asJSON bool, out io.Writer) error {
+	worst, n, line := exitOK, 0, 0
+	lines := bufio.NewScanner(values)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line++
+		value := strings.TrimSuffix(lines.Text(), "\r")
+		if value == "" && !empty {
+			continue
+		}
+		n++
+		v, err := mapping.Check(kind, value)
+		if err != nil {
+			return usage{fmt.Errorf("知らない種類です。使えるもの: %s", strings.Join(mapping.Kinds(), ", "))}
+		}
+		row := checked{Line: line, Text: v.Text}
+		row.State, worst = stateOf(v.State, worst)
+		if asJSON {
+			err = writeJSON(out, row)
+		} else {
+			_, err = fmt.Fprintf(out, "%d: %s\n", line, strings.TrimSpace(stateWord(row.State)+" "+v.Text))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return usage{errors.New("標準入力を読めません（1行は1MiBまで）")}
+	case n == 0:
+		return usage{errors.New("確かめる値がありません")}
+	case worst != exitOK:
+		return &ending{code: worst}
+	}
+	return nil
 }
 
 func stateOf(state mapping.State, worst int) (string, int) {

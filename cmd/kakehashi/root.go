@@ -20,10 +20,10 @@ const usageTemplate = `使い方:{{if .Runnable}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 
 オプション:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+{{.LocalFlags.FlagUsages | kinds | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
 
 共通のオプション:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+{{.InheritedFlags.FlagUsages | kinds | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
 
 「{{.CommandPath}} [コマンド] --help」で、それぞれの説明を表示します。{{end}}
 `
@@ -46,6 +46,7 @@ func rootCommand(s streams) *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	cobra.AddTemplateFunc("kinds", japaneseKinds)
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate("{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}\n\n{{end}}{{.UsageString}}")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -72,6 +73,11 @@ func rootCommand(s streams) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// japaneseKinds says in Japanese, as wide as before, what kind of value an option takes.
+func japaneseKinds(usages string) string {
+	return strings.NewReplacer(" stringArray ", " 値          ", " string ", " 値     ", " duration ", " 時間     ", " int ", " 数  ").Replace(usages)
 }
 
 func everyCommand(c *cobra.Command) []*cobra.Command {
