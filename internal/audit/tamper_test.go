@@ -79,7 +79,7 @@ func (h *house) copy(t testing.TB) *house {
 // tamper changes the database behind the gateway's back.
 func (h *house) tamper(statements ...string) {
 	h.t.Helper()
-	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
+	db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		h.t.Fatal(err)
 	}

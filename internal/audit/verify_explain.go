@@ -39,7 +39,7 @@ func (w *walk) explainParts() {
 	switch {
 	case w.fileGone:
 		add("封印の控えのファイルがありません。末尾が削られていても見つけられません。")
-	case !w.file.any && w.notes > 1: // the first may be on its way to the file
+	case !w.file.any && w.notes > 1 && w.file.stillEmpty(): // the first may be on its way to the file
 		add("封印の控えのファイルが空です。末尾が削られていても見つけられません。")
 	case w.file.broken > 0:
 		w.report.add(Edited, "", "封印の控えのファイルに、この鍵で署名されていないものが%d件あります。", w.file.broken)

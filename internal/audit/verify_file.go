@@ -51,6 +51,16 @@ func (n *notes) close() error {
 	return n.file.Close()
 }
 
+// stillEmpty tells whether nothing stands in the file by now. A gateway that has just
+// begun may have sealed between the file's being read and the snapshot.
+func (n *notes) stillEmpty() bool {
+	if n.file == nil {
+		return true
+	}
+	info, err := n.file.Stat()
+	return err == nil && info.Size() == 0
+}
+
 // survey finds the notes that a later one of a smaller tree supersedes.
 func (n *notes) survey(length int64) error {
 	type placed struct {
