@@ -111,30 +111,52 @@ func (l *Log) Search(ctx context.Context, f Filter) ([]Record, string, error) {
 // does not keep the database from clearing its log.
 const exportPage = 500
 
-// Export writes all entries that the filter wants as JSON lines, the oldest first. What is
-// committed while it runs may be in it.
+// Export writes all entries that the filter wants and that were committed when it began as
+// JSON lines, the oldest first. It writes between its snapshots, never in one: a client
+// who does not read on keeps no reader.
 func (l *Log) Export(ctx context.Context, w io.Writer, f Filter) error {
-	out := bufio.NewWriter(w)
-	lines := json.NewEncoder(out)
+	var until int64
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) (err error) {
+		until, err = lastID(ctx, tx)
+		return err
+	})
 	var start bookmark
-	for n := exportPage; n == exportPage; {
-		n = 0
-		err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-			query, args := f.query("(e.at, e.id) > ($1, $2)", "ORDER BY e.at, e.id", start, exportPage)
-			return records(ctx, tx, func(b bookmark, r Record) error {
-				start = b
-				n++
-				return lines.Encode(r)
-			}, query, args...)
-		})
-		if err != nil {
-			return fmt.Errorf("export the record: %w", err)
+	for more := true; err == nil && more; {
+		var page []Record
+		if page, start, err = l.exportPage(ctx, f, start, until); err == nil {
+			more = len(page) == exportPage
+			err = writeLines(w, page)
 		}
 	}
-	if err := out.Flush(); err != nil {
+	if err != nil {
 		return fmt.Errorf("export the record: %w", err)
 	}
 	return nil
+}
+
+// exportPage reads the page behind start, of entries up to the id until.
+func (l *Log) exportPage(ctx context.Context, f Filter, start bookmark, until int64) (page []Record, end bookmark, err error) {
+	end = start
+	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		where := fmt.Sprintf("(e.at, e.id) > ($1, $2) AND e.id <= %d", until)
+		query, args := f.query(where, "ORDER BY e.at, e.id", start, exportPage)
+		return records(ctx, tx, func(b bookmark, r Record) error {
+			page, end = append(page, r), b
+			return nil
+		}, query, args...)
+	})
+	return page, end, err
+}
+
+func writeLines(w io.Writer, page []Record) error {
+	out := bufio.NewWriter(w)
+	lines := json.NewEncoder(out)
+	for _, r := range page {
+		if err := lines.Encode(r); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // query makes the query of a page: where it begins, in which order, how long it may be.
