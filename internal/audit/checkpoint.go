@@ -20,6 +20,7 @@ type checkpoint struct {
 	size int64
 	root []byte
 	note string // signed
+	nth  int    // of which note of the file, counted from 0, it is
 }
 
 // tree grows the Merkle tree by its right edge alone.

@@ -426,6 +426,68 @@ func TestDatabaseOfAnOlderDayIsFoundDeclaredAndGoneOnWith(t *testing.T) {
 	wantKinds(t, h.verify(), Edited)
 }
 
+// putBack puts another house's database in the place of this one's, and leaves the file of
+// checkpoints as it is.
+func (h *house) putBack(old *house) {
+	h.t.Helper()
+	content, err := os.ReadFile(old.path("kakehashi.db"))
+	if err == nil {
+		err = os.WriteFile(h.path("kakehashi.db"), content, 0o600)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestDatabaseOfAnOlderDayASecondTime puts the database back once more after a loss was
+// declared, while the tree is still smaller than what was lost at first.
+func TestDatabaseOfAnOlderDayASecondTime(t *testing.T) {
+	h := newHouse(t)
+	ask := func(n int) {
+		h.start()
+		for range n {
+			h.ask("Q-1")
+			h.settle()
+		}
+		h.stop()
+	}
+	ask(1)
+	first := h.copy(t)
+	ask(20)
+	h.putBack(first)
+	ask(2)
+	wantTexts(t, h.verify(), "申告済み")
+	second := h.copy(t)
+	ask(3)
+	h.putBack(second)
+	wantTexts(t, h.verify(), "控えのファイルには", "申告済み")
+	ask(1)
+	wantTexts(t, h.verify(), "申告済み", "申告済み")
+	h.putBack(first) // to before either was declared
+	wantTexts(t, h.verify(), "控えのファイルには")
+	ask(1)
+	wantTexts(t, h.verify(), "申告済み")
+	if err := os.Remove(h.cfg.CheckpointsFile); err != nil {
+		t.Fatal(err)
+	}
+	ask(1)
+	wantTexts(t, h.verify(), "申告済み", "作り直されています")
+}
+
+// wantTexts wants exactly as many problems as parts of texts, each in one of them.
+func wantTexts(t *testing.T, r Report, parts ...string) {
+	t.Helper()
+	if len(r.Problems) != len(parts) {
+		t.Errorf("got %+v, want %d problems: %v", r.Problems, len(parts), parts)
+		return
+	}
+	for i, p := range r.Problems {
+		if !strings.Contains(p.Text, parts[i]) {
+			t.Errorf("problem %d: got %q, want %q in it", i, p.Text, parts[i])
+		}
+	}
+}
+
 // TestQueueOfAnotherHistoryIsNotTakenForTheLostEntries puts a database in place whose queue
 // is as long as what is missing, and holds something else.
 func TestQueueOfAnotherHistoryIsNotTakenForTheLostEntries(t *testing.T) {

@@ -117,6 +117,9 @@ func (w *walk) both(ctx context.Context, db *store.DB) error {
 	side.Go(func() error { return store.Read(ctx, db, w.all) })
 	err := side.Wait()
 	if err == nil {
+		err = w.file.place(w.numbers.losses, w.verifier)
+	}
+	if err == nil {
 		w.explain()
 	}
 	for _, table := range torn {

@@ -222,14 +222,14 @@ func (w *walk) explainHeads() {
 // explainLosses says what checkpoints outside the database know and the database does not.
 func (w *walk) explainLosses() {
 	var undeclared, contradicted int64
-	for _, c := range w.found.lostHeads.first {
+	for _, r := range w.found.lostHeads {
 		switch {
-		case slices.ContainsFunc(w.numbers.losses, func(l loss) bool { return l.size < c.size && c.size <= l.lost }):
-			// Told below, once for each loss.
-		case c.size <= w.tree.size():
-			contradicted = c.size
+		case slices.ContainsFunc(w.numbers.losses, func(l loss) bool { return l.size < r.smallest && r.last <= l.until }):
+			// Told below, once for each loss. What came into the file later is another loss.
+		case r.largest <= w.tree.size():
+			contradicted = r.largest
 		default:
-			undeclared = max(undeclared, c.size)
+			undeclared = max(undeclared, r.largest)
 		}
 	}
 	if contradicted > 0 && w.found.sound() && w.found.badRoot == 0 {

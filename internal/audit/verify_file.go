@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,8 +17,9 @@ type notes struct {
 	past   map[int]bool           // by their order: superseded by a later note of a smaller tree
 	beside map[int64][]checkpoint // these, by size, once they were read
 	order  int
-	any    bool // there is a note at all
-	broken int  // notes that are not signed with the key
+	length int64 // of the file, when it was opened
+	any    bool  // there is a note at all
+	broken int   // notes that are not signed with the key
 
 	now  checkpoint // the next one that counts
 	live bool       // there is one
@@ -36,8 +38,8 @@ func openNotes(path string) (*notes, error) {
 	if err != nil {
 		return nil, errors.Join(fileFault("read", err), file.Close())
 	}
-	n := &notes{file: file, past: map[int]bool{}, beside: map[int64][]checkpoint{}}
-	if err := n.survey(info.Size()); err != nil {
+	n := &notes{file: file, length: info.Size(), past: map[int]bool{}, beside: map[int64][]checkpoint{}}
+	if err := n.survey(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	n.in = newNoteReader(file, info.Size())
@@ -62,13 +64,13 @@ func (n *notes) stillEmpty() bool {
 }
 
 // survey finds the notes that a later one of a smaller tree supersedes.
-func (n *notes) survey(length int64) error {
+func (n *notes) survey() error {
 	type placed struct {
 		size  int64
 		order int
 	}
 	var stack []placed
-	in := newNoteReader(n.file, length)
+	in := newNoteReader(n.file, n.length)
 	for order := 0; ; order++ {
 		signed, more, err := in.next()
 		if err != nil || !more {
@@ -87,6 +89,31 @@ func (n *notes) survey(length int64) error {
 	}
 }
 
+// place finds, for each loss, which note of the file was the newest when it was declared.
+func (n *notes) place(losses []loss, verifier note.Verifier) error {
+	if n.file == nil || len(losses) == 0 {
+		return nil
+	}
+	in := newNoteReader(n.file, n.length)
+	for nth := 0; ; nth++ {
+		signed, more, err := in.next()
+		if err != nil || !more {
+			return err
+		}
+		size, _ := sizeOf(signed)
+		for i := range losses {
+			l := &losses[i]
+			if l.until >= 0 || l.lost != size {
+				continue
+			}
+			c, err := openCheckpoint(signed, verifier)
+			if err == nil && base64.StdEncoding.EncodeToString(c.root) == l.root {
+				l.until = nth
+			}
+		}
+	}
+}
+
 // next goes to the next note that counts.
 func (n *notes) next(verifier note.Verifier) error {
 	n.live = false
@@ -101,6 +128,7 @@ func (n *notes) next(verifier note.Verifier) error {
 		order := n.order
 		n.order++
 		c, err := openCheckpoint(signed, verifier)
+		c.nth = order
 		switch {
 		case err != nil:
 			n.broken++

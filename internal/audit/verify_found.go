@@ -71,20 +71,31 @@ type findings struct {
 	lostPersons   some[misfit]
 	wrongPersons  some[misfit]
 
-	heads     some[head]       // checkpoints of the database that do not fit
-	ahead     some[head]       // those of trees larger than the leaves make
-	unheaded  some[int64]      // checkpoints that only the file has
-	unfiled   some[int64]      // checkpoints that only the database has, though the file goes on
-	lostHeads some[checkpoint] // checkpoints of the file that the tree does not reach or contradicts
-	lostMost  int64            // the largest of these
-	goodRoot  int64            // the newest checkpoint that fits
-	badRoot   int64            // the first that does not; 0: all do
+	heads     some[head]  // checkpoints of the database that do not fit
+	ahead     some[head]  // those of trees larger than the leaves make
+	unheaded  some[int64] // checkpoints that only the file has
+	unfiled   some[int64] // checkpoints that only the database has, though the file goes on
+	lostHeads []run       // checkpoints of the file that the tree does not reach or contradicts
+	lostMost  int64       // the largest of these
+	goodRoot  int64       // the newest checkpoint that fits
+	badRoot   int64       // the first that does not; 0: all do
+}
+
+// run is a row of the file's notes, one behind the other, that the database does not bear
+// out. There may be very many of them, of a day that is lost.
+type run struct {
+	smallest, largest int64 // trees
+	last              int   // which note of the file the last of them is
 }
 
 // lose remembers a checkpoint outside the database that the database does not bear out.
 func (f *findings) lose(c checkpoint) {
-	c.note = ""
-	f.lostHeads.add(c)
+	if n := len(f.lostHeads) - 1; n >= 0 && f.lostHeads[n].last == c.nth-1 {
+		r := &f.lostHeads[n]
+		r.smallest, r.largest, r.last = min(r.smallest, c.size), max(r.largest, c.size), c.nth
+	} else {
+		f.lostHeads = append(f.lostHeads, run{c.size, c.size, c.nth})
+	}
 	f.lostMost = max(f.lostMost, c.size)
 }
 

@@ -34,8 +34,10 @@ type writerNumbers struct {
 // loss is an entry that declares what is gone.
 type loss struct {
 	at, reason string
-	size, lost int64 // trees: of the database, and of the newest checkpoint outside
-	stands     int64 // entries that the database had, sealed or not
+	size, lost int64  // trees: of the database, and of the newest checkpoint outside
+	root       string // of the newest checkpoint outside, in base64
+	stands     int64  // entries that the database had, sealed or not
+	until      int    // which note of the file that checkpoint is; -1: none
 }
 
 func newNumbering() numbering {
@@ -115,7 +117,7 @@ func (n *numbering) heed(r *row) {
 		size, _ := strconv.ParseInt(e.Detail["size"], 10, 64)
 		lost, _ := strconv.ParseInt(e.Detail["lost_size"], 10, 64)
 		stands, _ := strconv.ParseInt(e.Detail["entries"], 10, 64)
-		n.losses = append(n.losses, loss{at: r.at, reason: e.Reason, size: size, lost: lost, stands: max(stands, size)})
+		n.losses = append(n.losses, loss{at: r.at, reason: e.Reason, size: size, lost: lost, root: e.Detail["lost_root"], stands: max(stands, size), until: -1})
 		return
 	}
 	for part := range strings.SplitSeq(e.Detail["settled"], ",") {
