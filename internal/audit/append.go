@@ -60,9 +60,14 @@ func (l *Log) Conclude(ctx context.Context, e Entry) error {
 }
 
 // Record records anything else, by itself. When it returns nil the entry is on the disk.
-// A caller who hangs up does not end it.
+// A caller who hangs up does not end it. That an answer was withheld is owed where it could
+// not be written: it explains an intent, which must not stay open while its writer lives.
 func (l *Log) Record(ctx context.Context, e Entry) error {
-	return l.write(context.WithoutCancel(ctx), e)
+	err := l.write(context.WithoutCancel(ctx), e)
+	if err != nil && e.Kind == Withheld {
+		l.owe(withheld(e, "outcome_not_kept"))
+	}
+	return err
 }
 
 // Append records an entry in the transaction that it concerns: both are committed, or

@@ -531,3 +531,25 @@ func TestKeysAreNeverOverwritten(t *testing.T) {
 		t.Errorf("keys that do not belong together: %v", err)
 	}
 }
+
+// TestWithheldThatCannotBeKeptIsOwed: an intent must not stay open while its writer lives.
+func TestWithheldThatCannotBeKeptIsOwed(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	if err := h.log.Intend(t.Context(), lookupEntry("gone", "000000000000017")); err != nil {
+		t.Fatal(err)
+	}
+	e := lookupEntry("gone", "000000000000017")
+	e.Kind = Withheld
+	h.tamper("CREATE TRIGGER no BEFORE INSERT ON audit_entry WHEN new.kind = 'withheld' BEGIN SELECT raise(abort, ''); END")
+	if err := h.log.Record(t.Context(), e); !IsUnwritable(err) {
+		t.Errorf("got %v, want the record unwritable", err)
+	}
+	h.tamper("DROP TRIGGER no")
+	h.ask("next")
+	if diff := cmp.Diff([]Kind{Intent, Withheld}, h.kinds("gone")); diff != "" {
+		t.Error(diff)
+	}
+	h.stop()
+	h.wantOK()
+}
