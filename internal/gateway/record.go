@@ -10,7 +10,6 @@ import (
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/ledgerdb"
 	"kakehashi/internal/staff"
-	"kakehashi/internal/store"
 )
 
 // keep writes one entry and waits until it is on disk. A caller who hangs up must not erase
@@ -87,13 +86,10 @@ func (g *Gateway) refuse(ctx context.Context, e audit.Entry, refusal error) erro
 // issuer signed it; nil: there is none. A case closed here stays closed whatever was signed.
 func (g *Gateway) findCase(ctx context.Context, who staff.Member, id ledger.CaseID) (*ledger.Case, error) {
 	var found *ledger.Case
-	err := store.Read(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
-		c, ok, err := ledgerdb.Case(ctx, tx, id)
-		if ok {
-			found = &c
-		}
-		return err
-	})
+	c, ok, err := ledgerdb.FindCase(ctx, g.db, id)
+	if ok {
+		found = &c
+	}
 	if err == nil && found == nil && who.Case != nil && who.Case.ID == id {
 		found = who.Case
 	}

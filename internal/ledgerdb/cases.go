@@ -14,17 +14,31 @@ import (
 	"kakehashi/internal/store"
 )
 
-// Case gives the case of that number; false: there is none.
-func Case(ctx context.Context, tx *store.Tx, id ledger.CaseID) (ledger.Case, bool, error) {
-	c := ledger.Case{ID: id}
-	// One query: every lookup asks this.
-	rows, err := tx.Query(ctx, `SELECT c.procedure, c.closed_at, p.atena_number FROM ledger_case c
-		LEFT JOIN ledger_case_person p ON p.case_id = c.id WHERE c.id = $1 ORDER BY p.atena_number`, string(id))
+// selectCase gives a row for each person of a case, or one without a person.
+const selectCase = `SELECT c.procedure, c.closed_at, p.atena_number FROM ledger_case c
+	LEFT JOIN ledger_case_person p ON p.case_id = c.id WHERE c.id = $1 ORDER BY p.atena_number`
+
+// FindCase gives the case of that number; false: there is none.
+func FindCase(ctx context.Context, db *store.DB, id ledger.CaseID) (ledger.Case, bool, error) {
+	rows, err := store.Query(ctx, db, selectCase, string(id))
 	if err != nil {
 		return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
 	}
+	return readCase(rows, id)
+}
+
+// caseOf gives the case of that number as a transaction sees it; false: there is none.
+func caseOf(ctx context.Context, tx *store.Tx, id ledger.CaseID) (ledger.Case, bool, error) {
+	rows, err := tx.Query(ctx, selectCase, string(id))
+	if err != nil {
+		return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
+	}
+	return readCase(rows, id)
+}
+
+func readCase(rows *store.Rows, id ledger.CaseID) (ledger.Case, bool, error) {
 	defer func() { _ = rows.Close() }()
-	found := false
+	c, found := ledger.Case{ID: id}, false
 	for rows.Next() {
 		var closed, person sql.NullString
 		if err := rows.Scan(&c.Procedure, &closed, &person); err != nil {
@@ -50,7 +64,7 @@ func OpenCase(ctx context.Context, tx *store.Tx, c ledger.Case, by string, at ti
 	persons := slices.Clone(c.Persons)
 	slices.Sort(persons)
 	persons = slices.Compact(persons)
-	old, exists, err := Case(ctx, tx, c.ID)
+	old, exists, err := caseOf(ctx, tx, c.ID)
 	if err != nil {
 		return false, err
 	}
@@ -79,7 +93,7 @@ func OpenCase(ctx context.Context, tx *store.Tx, c ledger.Case, by string, at ti
 
 // CloseCase closes the case. Closing a closed one is no error; one that never was is NotFound.
 func CloseCase(ctx context.Context, tx *store.Tx, id ledger.CaseID, at time.Time) error {
-	_, exists, err := Case(ctx, tx, id)
+	_, exists, err := caseOf(ctx, tx, id)
 	if err != nil {
 		return err
 	}

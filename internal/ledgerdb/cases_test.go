@@ -25,11 +25,8 @@ func TestCaseOpensOnceAndCloses(t *testing.T) {
 		})
 		return opened, err
 	}
-	read := func() (c ledger.Case, found bool) {
-		err := store.Read(t.Context(), db, func(ctx context.Context, tx *store.Tx) (err error) {
-			c, found, err = ledgerdb.Case(ctx, tx, "K-1")
-			return err
-		})
+	read := func() (ledger.Case, bool) {
+		c, found, err := ledgerdb.FindCase(t.Context(), db, "K-1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,11 +27,12 @@ import (
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	path    string
-	writer  *writer // nil: opened for reading alone
-	readers *sql.DB
-	lock    *lock // nil: opened for reading alone
-	close   func() error
+	path     string
+	writer   *writer // nil: opened for reading alone
+	readers  *sql.DB
+	prepared sync.Map // text to *sql.Stmt of the readers, for Query
+	lock     *lock    // nil: opened for reading alone
+	close    func() error
 }
 
 // Config says where the database lies and how large it may grow.

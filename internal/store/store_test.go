@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,6 +149,47 @@ func TestSnapshotDoesNotMove(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestQuerySeesWhatIsCommittedAndGivesItsReaderBack(t *testing.T) {
+	db := storetest.Open(t)
+	count := func(ctx context.Context, query string, args ...any) (n int, err error) {
+		rows, err := store.Query(ctx, db, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		for rows.Next() {
+			n++
+		}
+		return n, errors.Join(rows.Err(), rows.Close())
+	}
+	const named = "SELECT id FROM ledger_case WHERE procedure = $1"
+	for want := range 20 { // more than there are readers
+		if got, err := count(t.Context(), named, "new"); err != nil || got != want {
+			t.Fatalf("got %d rows, %v; want %d", got, err, want)
+		}
+		addCase(t, db, fmt.Sprint(want))
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := count(t.Context(), named, "new"); err != nil || got != 20 {
+				t.Errorf("at once: got %d rows, %v; want 20", got, err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := count(t.Context(), "SELECT nothing FROM ledger_case"); !fault.Is(err, fault.Internal) {
+		t.Errorf("a query that is none: got %v, want Internal", err)
+	}
+	if _, err := count(t.Context(), named, struct{}{}); !fault.Is(err, fault.Internal) {
+		t.Errorf("an argument of no known type: got %v, want Internal", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := count(ctx, named, "new"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("cancelled: got %v, want Unavailable", err)
 	}
 }
 

@@ -128,16 +128,11 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	if tx.failed != nil {
 		return nil, tx.failed
 	}
-	values := make([]any, len(args))
-	for i, arg := range args {
-		v, err := value(arg)
-		if err != nil {
-			return nil, fault.New(fault.Internal, "argument %d has a type that the database does not know", i+1)
-		}
-		values[i] = v
+	values, err := valuesOf(args)
+	if err != nil {
+		return nil, err
 	}
 	var rows *sql.Rows
-	var err error
 	if tx.read != nil {
 		rows, err = tx.read.QueryContext(ctx, query, values...)
 	} else {
@@ -190,6 +185,46 @@ func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err 
 		}
 	}()
 	return f(ctx, &Tx{read: snapshot, conn: conn})
+}
+
+// Query runs one query on a snapshot of its own. Its statement stays prepared, so the text
+// must be one of a few that never change. The caller closes the rows; until then one of the
+// readers is taken.
+func Query(ctx context.Context, db *DB, query string, args ...any) (*Rows, error) {
+	known, ok := db.prepared.Load(query)
+	if !ok {
+		stmt, err := db.readers.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("prepare a query: %w", classify(err))
+		}
+		var other bool
+		if known, other = db.prepared.LoadOrStore(query, stmt); other {
+			if err := stmt.Close(); err != nil {
+				return nil, fmt.Errorf("prepare a query: %w", classify(err))
+			}
+		}
+	}
+	values, err := valuesOf(args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := known.(*sql.Stmt).QueryContext(ctx, values...) //nolint:forcetypeassert // nothing else is stored
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &Rows{rows: rows}, nil
+}
+
+func valuesOf(args []any) ([]any, error) {
+	values := make([]any, len(args))
+	for i, arg := range args {
+		v, err := value(arg)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "argument %d has a type that the database does not know", i+1)
+		}
+		values[i] = v
+	}
+	return values, nil
 }
 
 // Rows are the rows of a query.
