@@ -89,26 +89,38 @@ func (f *checkFile) add(notes []checkpoint) error {
 	return nil
 }
 
+// maxNote is more than any note of ours takes, and than any line of it.
+const maxNote = 64 << 10
+
 // noteReader gives the notes of a file one by one, as they stand. What a crash left in
-// part at the end is passed over.
+// part at the end is passed over; what is longer than a note can be is given as one, cut
+// short, so that whoever opens it finds that it is none.
 type noteReader struct {
 	in    *bufio.Reader
 	whole int64 // how many bytes the notes given so far take
 }
 
 func newNoteReader(r io.ReaderAt, length int64) *noteReader {
-	return &noteReader{in: bufio.NewReader(io.NewSectionReader(r, 0, length))}
+	return &noteReader{in: bufio.NewReaderSize(io.NewSectionReader(r, 0, length), maxNote)}
 }
 
 // next gives the next whole note; false at the end.
 func (n *noteReader) next() (string, bool, error) {
 	var note bytes.Buffer
 	for blank := 0; ; { // empty lines: the first ends the text, the second the note
-		line, err := n.in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
+		line, err := n.in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			note.Write(line)
+			rest, err := n.endLine()
+			if err != nil {
+				return "", false, err
+			}
+			n.whole += int64(note.Len()) + rest
+			return note.String(), true, nil
+		case errors.Is(err, io.EOF):
 			return "", false, nil
-		}
-		if err != nil {
+		case err != nil:
 			return "", false, fileFault("read", err)
 		}
 		if len(line) == 1 {
@@ -119,8 +131,23 @@ func (n *noteReader) next() (string, bool, error) {
 			return note.String(), true, nil
 		}
 		note.Write(line)
-		if note.Len() > 64<<10 {
-			return "", false, fault.New(fault.Invalid, "the file of checkpoints holds something else").WithCode("KKH3108")
+		if note.Len() > maxNote {
+			n.whole += int64(note.Len())
+			return note.String(), true, nil
+		}
+	}
+}
+
+// endLine passes over the rest of a line and gives its length.
+func (n *noteReader) endLine() (length int64, err error) {
+	for {
+		line, err := n.in.ReadSlice('\n')
+		length += int64(len(line))
+		switch {
+		case err == nil, errors.Is(err, io.EOF):
+			return length, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return length, fileFault("read", err)
 		}
 	}
 }

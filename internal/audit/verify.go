@@ -84,11 +84,9 @@ func Verify(ctx context.Context, in VerifyInput) (Report, error) {
 	// The file is read before the snapshot is taken: a running gateway commits to the
 	// database first, so what stands in the file by now stands in the snapshot too.
 	var err error
-	if w.file, err = openNotes(in.Checkpoints); errors.Is(err, fs.ErrNotExist) {
-		w.file = &notes{}
-		w.fileGone = true
-	} else if err != nil {
-		return Report{}, err
+	if w.file, err = openNotes(in.Checkpoints); err != nil {
+		w.file = &notes{unread: !errors.Is(err, fs.ErrNotExist)}
+		w.fileGone = !w.file.unread
 	}
 	defer w.file.close()
 	db, err := store.OpenReadOnly(ctx, in.DB)
@@ -117,9 +115,7 @@ func (w *walk) both(ctx context.Context, db *store.DB) error {
 	side.Go(func() error { return store.Read(ctx, db, w.all) })
 	err := side.Wait()
 	if err == nil {
-		err = w.file.place(w.numbers.losses, w.verifier)
-	}
-	if err == nil {
+		w.file.place(w.numbers.losses, w.verifier)
 		w.explain()
 	}
 	for _, table := range torn {

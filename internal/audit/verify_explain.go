@@ -37,6 +37,8 @@ func (w *walk) explainParts() {
 		}
 	}
 	switch {
+	case w.file.unread:
+		add("封印の控えのファイルを読めません。末尾が削られていても見つけられません。")
 	case w.fileGone:
 		add("封印の控えのファイルがありません。末尾が削られていても見つけられません。")
 	case !w.file.any && w.notes > 1 && w.file.stillEmpty(): // the first may be on its way to the file

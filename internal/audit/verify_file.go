@@ -20,6 +20,7 @@ type notes struct {
 	length int64 // of the file, when it was opened
 	any    bool  // there is a note at all
 	broken int   // notes that are not signed with the key
+	unread bool  // the file cannot be read, or not to its end
 
 	now  checkpoint // the next one that counts
 	live bool       // there is one
@@ -90,15 +91,16 @@ func (n *notes) survey() error {
 }
 
 // place finds, for each loss, which note of the file was the newest when it was declared.
-func (n *notes) place(losses []loss, verifier note.Verifier) error {
+func (n *notes) place(losses []loss, verifier note.Verifier) {
 	if n.file == nil || len(losses) == 0 {
-		return nil
+		return
 	}
 	in := newNoteReader(n.file, n.length)
 	for nth := 0; ; nth++ {
 		signed, more, err := in.next()
-		if err != nil || !more {
-			return err
+		n.unread = n.unread || err != nil
+		if !more {
+			return
 		}
 		size, _ := sizeOf(signed)
 		for i := range losses {
@@ -115,15 +117,16 @@ func (n *notes) place(losses []loss, verifier note.Verifier) error {
 }
 
 // next goes to the next note that counts.
-func (n *notes) next(verifier note.Verifier) error {
+func (n *notes) next(verifier note.Verifier) {
 	n.live = false
 	if n.file == nil {
-		return nil
+		return
 	}
 	for {
 		signed, more, err := n.in.next()
-		if err != nil || !more {
-			return err
+		n.unread = n.unread || err != nil
+		if !more {
+			return
 		}
 		order := n.order
 		n.order++
@@ -136,7 +139,7 @@ func (n *notes) next(verifier note.Verifier) error {
 			n.beside[c.size] = append(n.beside[c.size], c)
 		default:
 			n.now, n.live = c, true
-			return nil
+			return
 		}
 	}
 }
