@@ -112,6 +112,7 @@ type row struct {
 	body     string
 	salt     []byte
 	mac      []byte
+	mistyped bool // a column holds what this package never writes there
 }
 
 // name is how people call an entry: writer and running number.
@@ -144,7 +145,7 @@ func encode(e Entry, at string, salt []byte) (*row, error) {
 // decode is encode's inverse.
 func (r *row) decode() (Entry, error) {
 	var e Entry
-	if err := json.Unmarshal([]byte(r.body), &e); err != nil {
+	if err := json.Unmarshal([]byte(r.body), &e); err != nil || r.mistyped {
 		return Entry{}, fault.New(fault.Internal, "entry %s cannot be read", r.name()).WithCode("KKH3102")
 	}
 	subjects, err := splitSubjects(r.subjects)

@@ -75,7 +75,7 @@ func (h *hasher) mac(r *row, content [hashSize]byte) []byte {
 
 // fits tells whether the entry's keyed hash is the one of its content and place.
 func (h *hasher) fits(r *row, content [hashSize]byte) bool {
-	return hmac.Equal(h.mac(r, content), r.mac)
+	return !r.mistyped && hmac.Equal(h.mac(r, content), r.mac)
 }
 
 // leaf is the entry's leaf in the tree: RFC 6962's hash of a salted hash of the entry.

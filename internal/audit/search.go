@@ -210,11 +210,11 @@ func (f Filter) query(where, order string, start bookmark, limit int) (string, [
 
 // records reads entries, and where they stand in the tree.
 func records(ctx context.Context, tx *store.Tx, each func(bookmark, Record) error, query string, args ...any) error {
+	var r row
+	var position int64
+	into := append(r.columns(), &position)
 	return queryRows(ctx, tx, func(rows *store.Rows) error {
-		var r row
-		var position int64
-		if err := rows.Scan(&r.id, &r.writer, &r.number, &r.at, &r.kind, &r.lookup, &r.staff, &r.caseID,
-			&r.subjects, &r.void, &r.body, &r.salt, &r.mac, &position); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return err
 		}
 		e, err := r.decode()

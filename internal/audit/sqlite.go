@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,9 +35,32 @@ const (
 	insertNote    = `INSERT INTO audit_checkpoint (size, hashes, note) VALUES ($1, $2, $3)`
 )
 
-func (r *row) scan(rows *store.Rows) error {
-	return rows.Scan(&r.id, &r.writer, &r.number, &r.at, &r.kind, &r.lookup, &r.staff, &r.caseID,
-		&r.subjects, &r.void, &r.body, &r.salt, &r.mac)
+// cell takes what stands in a column, of whatever type it is: a column keeps what another
+// program writes into it, and that must not end the reading of the others.
+type cell[T int64 | string | []byte] struct {
+	into  *T
+	wrong *bool // set where it is of another type
+}
+
+// Scan takes the column's value.
+func (c cell[T]) Scan(value any) error {
+	v, ok := value.(T)
+	if b, isBytes := any(v).([]byte); isBytes {
+		v, _ = any(bytes.Clone(b)).(T) // the database's own, until the next row
+	}
+	*c.into = v
+	*c.wrong = *c.wrong || !ok
+	return nil
+}
+
+// columns are where the columns of an entry go: those of entryColumns.
+func (r *row) columns() []any {
+	text := func(s *string) any { return &cell[string]{s, &r.mistyped} }
+	return []any{
+		&cell[int64]{&r.id, &r.mistyped}, text(&r.writer), &cell[int64]{&r.number, &r.mistyped}, text(&r.at), text(&r.kind),
+		text(&r.lookup), text(&r.staff), text(&r.caseID), text(&r.subjects), text(&r.void), text(&r.body),
+		&cell[[]byte]{&r.salt, &r.mistyped}, &cell[[]byte]{&r.mac, &r.mistyped},
+	}
 }
 
 // queryRows gives every row of a query to each.
@@ -56,12 +80,15 @@ func queryRows(ctx context.Context, tx *store.Tx, each func(*store.Rows) error, 
 
 // entries reads whole entries: query selects entryColumns of audit_entry e.
 func entries(ctx context.Context, tx *store.Tx, each func(*row) error, query string, args ...any) error {
+	var now row
+	into := now.columns()
 	return queryRows(ctx, tx, func(rows *store.Rows) error {
-		r := &row{}
-		if err := r.scan(rows); err != nil {
+		now.mistyped = false
+		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		return each(r)
+		r := now
+		return each(&r)
 	}, query, args...)
 }
 

@@ -106,10 +106,13 @@ func settlement(ctx context.Context, tx *store.Tx) ([]Entry, error) {
 	var order []string
 	err = queryRows(ctx, tx, func(rows *store.Rows) error {
 		var r row
-		if err := rows.Scan(&r.writer, &r.number, &r.kind, &r.lookup, &r.staff, &r.caseID); err != nil {
+		if err := rows.Scan(&cell[string]{&r.writer, &r.mistyped}, &cell[int64]{&r.number, &r.mistyped},
+			&r.kind, &r.lookup, &r.staff, &r.caseID); err != nil {
 			return err
 		}
-		last[r.writer] = max(last[r.writer], r.number)
+		if !r.mistyped {
+			last[r.writer] = max(last[r.writer], r.number)
+		}
 		switch Kind(r.kind) {
 		case Intent:
 			open[r.lookup] = Entry{

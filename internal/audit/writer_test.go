@@ -553,3 +553,29 @@ func TestWithheldThatCannotBeKeptIsOwed(t *testing.T) {
 	h.stop()
 	h.wantOK()
 }
+
+// TestMistypedEntryStopsNothing: what somebody wrote into one entry that is not sealed yet
+// must keep neither the others from being sealed nor the gateway from starting.
+func TestMistypedEntryStopsNothing(t *testing.T) {
+	for column, value := range map[string]string{
+		"number": "'abc'", "writer": "x'00'", "at": "x'00'", "body": "CAST(body AS BLOB)", "salt": "'text'", "mac": "CAST(mac AS TEXT)",
+	} {
+		t.Run(column, func(t *testing.T) {
+			h := newHouse(t)
+			h.cfg.SealEvery = time.Minute
+			h.start()
+			h.ask("Q-1")
+			h.tamper(fmt.Sprintf("UPDATE audit_entry SET %s = %s WHERE lookup = 'Q-1' AND kind = 'outcome'", column, value))
+			h.ask("Q-2")
+			h.stop()
+			h.start()
+			h.ask("Q-3")
+			h.stop()
+			r := h.verify()
+			wantKinds(t, r, Edited)
+			if len(r.Problems) != 1 || r.Sealed != r.Entries-1 {
+				t.Errorf("got %+v, want one problem, and everything else sealed", r)
+			}
+		})
+	}
+}
