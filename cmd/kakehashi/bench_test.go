@@ -54,8 +54,6 @@ const (
 type upstream struct {
 	listener net.Listener
 	reply    func(path string, body []byte) []byte
-	calls    atomic.Int64
-	all      sync.WaitGroup
 }
 
 func newUpstream(b *testing.B, reply func(path string, body []byte) []byte) *upstream {
@@ -111,7 +109,6 @@ func (u *upstream) serve(conn net.Conn) {
 			return
 		}
 		if path != "/oauth2/token" {
-			u.calls.Add(1)
 			wait.Reset(upstreamDelay)
 			<-wait.C
 		}
@@ -164,7 +161,7 @@ func canned(b *testing.B) func(path string, body []byte) []byte {
 		some.Result = nil
 		for _, r := range everybody {
 			if bytes.Contains(body, []byte(r["atenabango"])) {
-				r["kazeinendo"] = strconv.Itoa(int(mapping.TaxYear(time.Now())))
+				r["kazeinendo"] = strconv.Itoa(mapping.TaxYear(time.Now()))
 				some.Result = append(some.Result, r)
 			}
 		}

@@ -414,27 +414,35 @@ func dump(t testing.TB, dir string, tables map[string][]string) string {
 	var all strings.Builder
 	for _, table := range slices.Sorted(maps.Keys(tables)) {
 		for _, query := range []string{"SELECT * FROM " + table, "PRAGMA integrity_check('" + table + "')"} {
-			rows, err := db.Query(query)
-			if err != nil {
-				return err.Error()
-			}
-			columns, _ := rows.Columns()
-			cells, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range cells {
-				into[i] = &cells[i]
-			}
-			for rows.Next() {
-				if err := rows.Scan(into...); err != nil {
-					return err.Error()
-				}
-				_, _ = fmt.Fprintf(&all, "%q\n", cells)
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			if err := dumpRows(&all, db, query); err != nil {
 				return err.Error()
 			}
 		}
 	}
 	return all.String()
+}
+
+func dumpRows(all *strings.Builder, db *sql.DB, query string) error {
+	rows, err := db.Query(query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	cells, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range cells {
+		into[i] = &cells[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(all, "%q\n", cells)
+	}
+	return rows.Err()
 }
 
 // TestEveryByteOfAnEntryCounts flips bytes where they lie in the file, beneath SQLite: an

@@ -27,12 +27,14 @@ import (
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	path     string
-	writer   *writer // nil: opened for reading alone
-	readers  *sql.DB
-	prepared sync.Map // text to *sql.Stmt of the readers, for Query
-	lock     *lock    // nil: opened for reading alone
-	close    func() error
+	path    string
+	writer  *writer // nil: opened for reading alone
+	readers *sql.DB
+	lock    *lock // nil: opened for reading alone
+	close   func() error
+
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt // of the readers, by text, for Query; made at the first
 }
 
 // Config says where the database lies and how large it may grow.

@@ -134,9 +134,9 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 	}
 	var rows *sql.Rows
 	if tx.read != nil {
-		rows, err = tx.read.QueryContext(ctx, query, values...)
+		rows, err = tx.read.QueryContext(ctx, query, values...) //nolint:rowserrcheck // for who reads them
 	} else {
-		rows, err = tx.w.conn.QueryContext(ctx, query, values...)
+		rows, err = tx.w.conn.QueryContext(ctx, query, values...) //nolint:rowserrcheck // for who reads them
 	}
 	if err != nil {
 		return nil, classify(err)
@@ -191,28 +191,38 @@ func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err 
 // must be one of a few that never change. The caller closes the rows; until then one of the
 // readers is taken.
 func Query(ctx context.Context, db *DB, query string, args ...any) (*Rows, error) {
-	known, ok := db.prepared.Load(query)
-	if !ok {
-		stmt, err := db.readers.PrepareContext(ctx, query)
-		if err != nil {
-			return nil, fmt.Errorf("prepare a query: %w", classify(err))
-		}
-		var other bool
-		if known, other = db.prepared.LoadOrStore(query, stmt); other {
-			if err := stmt.Close(); err != nil {
-				return nil, fmt.Errorf("prepare a query: %w", classify(err))
-			}
-		}
+	stmt, err := db.prepare(ctx, query) //nolint:sqlclosecheck // closed with the readers
+	if err != nil {
+		return nil, fmt.Errorf("prepare a query: %w", classify(err))
 	}
 	values, err := valuesOf(args)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := known.(*sql.Stmt).QueryContext(ctx, values...) //nolint:forcetypeassert // nothing else is stored
+	rows, err := stmt.QueryContext(ctx, values...) //nolint:rowserrcheck // for who reads them
 	if err != nil {
 		return nil, classify(err)
 	}
 	return &Rows{rows: rows}, nil
+}
+
+// prepare gives the readers' statement of the text. Who is first at a time when every
+// reader is taken keeps the others waiting no longer than that.
+func (db *DB) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if stmt := db.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := db.readers.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the readers
+	if err != nil {
+		return nil, err
+	}
+	if db.prepared == nil {
+		db.prepared = map[string]*sql.Stmt{}
+	}
+	db.prepared[query] = stmt
+	return stmt, nil
 }
 
 func valuesOf(args []any) ([]any, error) {

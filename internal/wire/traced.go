@@ -24,8 +24,10 @@ type traced struct {
 	target string
 	tracer trace.Tracer
 	took   metric.Float64Histogram
-	known  sync.Map // labels by status
 	next   http.RoundTripper
+
+	mu    sync.Mutex
+	known map[int]*labels // by status
 }
 
 func newTraced(target string, rooms Rooms, next http.RoundTripper) (*traced, error) {
@@ -42,7 +44,7 @@ func newTraced(target string, rooms Rooms, next http.RoundTripper) (*traced, err
 	if err != nil {
 		return nil, fault.New(fault.Internal, "make the histogram of calls: %w", err).WithCode("KKH9021")
 	}
-	return &traced{target: target, tracer: rooms.Tracer.Tracer(scope), took: took, next: next}, nil
+	return &traced{target: target, tracer: rooms.Tracer.Tracer(scope), took: took, next: next, known: map[int]*labels{}}, nil
 }
 
 // RoundTrip sends a request that was made for this exchange alone: its header is written to.
@@ -75,8 +77,10 @@ type labels struct {
 
 // labels gives what is said of an exchange with that status; 0: there was no reply.
 func (t *traced) labels(status int) *labels {
-	if known, ok := t.known.Load(status); ok {
-		return known.(*labels) //nolint:forcetypeassert // nothing else is stored
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.known[status]; l != nil {
+		return l
 	}
 	l := &labels{attributes: []attribute.KeyValue{
 		attribute.String("target", t.target), attribute.String("http.request.method", http.MethodPost),
@@ -87,6 +91,6 @@ func (t *traced) labels(status int) *labels {
 		l.attributes = append(l.attributes, attribute.Int("http.response.status_code", status))
 	}
 	l.measured = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(l.attributes...))}
-	known, _ := t.known.LoadOrStore(status, l)
-	return known.(*labels) //nolint:forcetypeassert // nothing else is stored
+	t.known[status] = l
+	return l
 }
