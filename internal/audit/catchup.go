@@ -185,7 +185,7 @@ func (l *Log) reseal(ctx context.Context, ahead []checkpoint) (bool, error) {
 	}
 	for i, head := range ahead {
 		if err := l.keep(ctx, parts[i], head); err != nil {
-			return false, unwritable(err)
+			return false, err
 		}
 	}
 	s.file.level = s.tree.size()

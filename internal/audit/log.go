@@ -48,25 +48,32 @@ func open(ctx context.Context, db *store.DB, cfg Config, keys Keys, now func() t
 		sealWake: make(chan struct{}, 1),
 	}
 	l.sealer = sealer{hash: newHasher(keys.mac), file: checkFile{path: cfg.CheckpointsFile}}
-	if err := l.checkSchema(ctx); err != nil {
+	if err := l.prepare(ctx); IsUnwritable(err) {
 		return nil, err
-	}
-	lost, err := l.catchUp(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.begin(ctx, lost); err != nil {
-		return nil, err
-	}
-	if err := l.sealer.file.ready(); err != nil {
-		return nil, unwritable(err)
-	}
-	if err := l.levelFile(ctx); err != nil {
+	} else if err != nil {
 		return nil, unwritable(err)
 	}
 	l.writable.Store(true)
 	l.wakeSealer()
 	return l, nil
+}
+
+// prepare is what Open says.
+func (l *Log) prepare(ctx context.Context) error {
+	if err := l.checkSchema(ctx); err != nil {
+		return err
+	}
+	lost, err := l.catchUp(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.begin(ctx, lost); err != nil {
+		return err
+	}
+	if err := l.sealer.file.ready(); err != nil {
+		return err
+	}
+	return l.levelFile(ctx)
 }
 
 // writerName makes a name that no other writer bears, short enough to be read out: when

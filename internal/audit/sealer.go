@@ -191,14 +191,27 @@ func (l *Log) reloadTree(ctx context.Context, cause error) error {
 	return fmt.Errorf("seal: %w", cause)
 }
 
+// levelPage is how many checkpoints are brought to the file at a time.
+const levelPage = 256
+
 // levelFile brings the file of checkpoints up to the database.
 func (l *Log) levelFile(ctx context.Context) error {
 	s := &l.sealer
-	if s.file.level == s.tree.size() {
-		return nil
+	for s.file.level != s.tree.size() {
+		behind, err := l.behind(ctx, s.file.level)
+		if err != nil {
+			return err
+		}
+		if err := s.file.add(behind); err != nil || len(behind) < levelPage {
+			return err
+		}
 	}
-	var behind []checkpoint
-	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	return nil
+}
+
+// behind gives the first of the database's checkpoints that the file lacks.
+func (l *Log) behind(ctx context.Context, level int64) (behind []checkpoint, err error) {
+	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		return queryRows(ctx, tx, func(rows *store.Rows) error {
 			var c checkpoint
 			if err := rows.Scan(&c.size, &c.note); err != nil {
@@ -206,10 +219,10 @@ func (l *Log) levelFile(ctx context.Context) error {
 			}
 			behind = append(behind, c)
 			return nil
-		}, "SELECT size, note FROM audit_checkpoint WHERE size > $1 ORDER BY size", s.file.level)
+		}, "SELECT size, note FROM audit_checkpoint WHERE size > $1 ORDER BY size LIMIT $2", level, levelPage)
 	})
 	if err != nil {
-		return fmt.Errorf("read the checkpoints: %w", err)
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	return s.file.add(behind)
+	return behind, nil
 }

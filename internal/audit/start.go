@@ -27,7 +27,7 @@ func (l *Log) checkSchema(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return unwritable(fmt.Errorf("compare the schema: %w", err))
+		return fmt.Errorf("compare the schema: %w", err)
 	}
 	if len(strange) > 0 {
 		return inconsistent("the schema is not the one that the migrations make")
@@ -82,13 +82,9 @@ func (l *Log) begin(ctx context.Context, lost []Entry) error {
 		}
 		rows = append(rows, r)
 	}
-	err = store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	return store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		return l.place(ctx, tx, rows)
 	})
-	if err != nil {
-		return unwritable(err)
-	}
-	return nil
 }
 
 // settlement gives the entries with which a writer begins: that it opens, which writers

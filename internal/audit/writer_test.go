@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -215,8 +216,79 @@ func TestRecordThatCannotBeWrittenAtStartIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), db, h.cfg, h.keys); err == nil {
-		t.Error("a record that cannot be written was opened")
+	if _, err := Open(t.Context(), db, h.cfg, h.keys); !IsUnwritable(err) {
+		t.Errorf("a database that is closed: got %v, want the record unwritable", err)
+	}
+	spoilt := h.copy(t)
+	if err := errors.Join(os.Remove(spoilt.cfg.CheckpointsFile), os.Mkdir(spoilt.cfg.CheckpointsFile, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = store.Open(t.Context(), store.Config{Path: spoilt.path("kakehashi.db")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), db, spoilt.cfg, h.keys); !IsUnwritable(err) {
+		t.Errorf("a file of checkpoints that cannot be read: got %v, want the record unwritable", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFullDatabaseIsRefusedAtStart(t *testing.T) {
+	h := newHouse(t)
+	h.size = 1 << 20
+	h.open()
+	var err error
+	for pad := 30_000; pad > 0 && err == nil; {
+		err = store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			return h.log.Append(ctx, tx, Entry{Kind: Read, Detail: map[string]string{"pad": strings.Repeat("x", pad)}})
+		})
+		if err != nil && pad > 1 {
+			pad, err = pad/2, nil
+		}
+	}
+	h.stop()
+	db, err := store.Open(t.Context(), store.Config{Path: h.path("kakehashi.db"), MaxSize: h.size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), db, h.cfg, h.keys); !IsUnwritable(err) {
+		t.Errorf("got %v, want the record unwritable", err)
+	}
+	if err := db.SetMaxSize(t.Context(), 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), db, h.cfg, h.keys); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFileOfCheckpointsIsLevelledInPages: a file that lags a year behind must not be
+// brought up from memory.
+func TestFileOfCheckpointsIsLevelledInPages(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	for range levelPage*2 + 3 {
+		h.fill(1)
+		h.log.wakeSealer()
+		h.settle()
+	}
+	h.stop()
+	file, err := os.ReadFile(h.cfg.CheckpointsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.cfg.CheckpointsFile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	h.stop()
+	h.wantOK()
+	if after, err := os.ReadFile(h.cfg.CheckpointsFile); err != nil || !strings.HasPrefix(string(after), string(file)) {
+		t.Errorf("the file is not what it was, and more: %v", err)
 	}
 }
 
