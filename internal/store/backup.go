@@ -15,35 +15,33 @@ import (
 
 // Backup writes the database, as it is at one moment, to a new file that only its owner
 // may read, while the gateway runs or not. It is a Conflict where the file exists. When
-// it returns nil the file is on the disk under its name.
+// it returns nil the file is on the disk under its name; before, nothing bears that name.
 func Backup(ctx context.Context, db *DB, file string) (err error) {
-	place, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fault.New(fault.Conflict, "the backup's file exists already; name one that does not").
-			WithCode("KKH3211").WithReason("exists")
-	}
-	if err != nil {
-		return backupFailed(err)
-	}
-	if err := place.Close(); err != nil {
+	if _, err := os.Lstat(file); err == nil {
+		return nameTaken()
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return backupFailed(err)
 	}
 	partial := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".partial-"+rand.Text()[:8])
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, discard(partial), discard(file))
-		}
-	}()
+	defer func() { err = errors.Join(err, discard(partial)) }()
 	if err := copyTo(ctx, db, partial); err != nil {
 		return err
 	}
-	if err := os.Rename(partial, file); err != nil {
+	// A link, since a rename would take the place of a file that has come meanwhile.
+	if err := os.Link(partial, file); errors.Is(err, os.ErrExist) {
+		return nameTaken()
+	} else if err != nil {
 		return backupFailed(err)
 	}
 	if err := syncPath(filepath.Dir(file)); err != nil {
 		return backupFailed(err)
 	}
 	return nil
+}
+
+func nameTaken() error {
+	return fault.New(fault.Conflict, "the backup's file exists already; name one that does not").
+		WithCode("KKH3211").WithReason("exists")
 }
 
 func copyTo(ctx context.Context, db *DB, partial string) error {
