@@ -325,6 +325,20 @@ func TestSwappedRowsAreFound(t *testing.T) {
 	}
 }
 
+// TestSwappedEntriesThatWaitAreFound swaps two entries that no leaf holds in their places.
+func TestSwappedEntriesThatWaitAreFound(t *testing.T) {
+	h := filled(t)
+	first := h.one("SELECT min(entry) + 2 FROM audit_queue")
+	for _, s := range []string{"UPDATE audit_entry SET id = -1 WHERE id = %[1]d", "UPDATE audit_entry SET id = %[1]d WHERE id = %[2]d", "UPDATE audit_entry SET id = %[2]d WHERE id = -1"} {
+		h.tamper(fmt.Sprintf(s+" OR 0 * %[1]d * %[2]d", first, first+3))
+	}
+	r := h.verify()
+	wantKinds(t, r, Reordered)
+	if slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Kind != Reordered }) {
+		t.Errorf("got %+v, want reordered alone", r.Problems)
+	}
+}
+
 func TestEmptiedAndGone(t *testing.T) {
 	base := filled(t)
 	for table := range base.auditTables() {
