@@ -48,7 +48,7 @@ func newTelemetry(ctx context.Context, endpoint, municipality string) (*telemetr
 	metrics := []sdkmetric.Option{sdkmetric.WithResource(res), sdkmetric.WithReader(reader), sdkmetric.WithView(withoutHost)}
 	traces := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
 	// What kept measurements from being sent may quote an address; the number says enough.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { slog.Warn("telemetry", "code", "KKH5007") }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { slog.Warn("telemetry", "code", "KKH5007") })) //nolint:sloglint // the process's log, set in newLog
 	if endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
 		var traceTo []otlptracehttp.Option
 		var metricTo []otlpmetrichttp.Option

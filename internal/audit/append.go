@@ -198,5 +198,5 @@ func tell(ctx context.Context, level slog.Level, code string, err error) {
 	if err != nil {
 		attrs = append(attrs, slog.String("cause", fault.Find(err).Reason), slog.String("state", fault.KindOf(err).String()))
 	}
-	slog.LogAttrs(ctx, level, "record", attrs...)
+	slog.LogAttrs(ctx, level, "record", attrs...) //nolint:sloglint // the process's log, which cmd sets before the record is opened
 }

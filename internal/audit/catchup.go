@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -134,14 +135,14 @@ func sizeOf(signed string) (int64, bool) {
 // inStep finds the size up to which the file holds the database's own checkpoints.
 func (l *Log) inStep(ctx context.Context, below []string) (level int64, err error) {
 	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		for i := len(below) - 1; i >= 0; i-- {
-			size, _ := sizeOf(below[i])
+		for _, written := range slices.Backward(below) {
+			size, _ := sizeOf(written)
 			var note string
 			err := tx.QueryRow(ctx, "SELECT note FROM audit_checkpoint WHERE size = $1", size).Scan(&note)
 			if err != nil && !fault.Is(err, fault.NotFound) {
 				return err
 			}
-			if err == nil && note == below[i] {
+			if err == nil && note == written {
 				level = size
 				return nil
 			}

@@ -144,7 +144,8 @@ func (l *Log) commitLoop(ctx context.Context) {
 		case <-ctx.Done():
 			l.intake.close()
 			l.tokens.stop(l.intake)
-			for l.commit(ctx) > 0 {
+			for left := 1; left > 0; {
+				left = l.commit(ctx)
 			}
 			return
 		case <-beat.C:

@@ -155,6 +155,9 @@ func (h *house) auditTables() map[string][]string {
 		}
 		tables[table] = append(tables[table], column)
 	}
+	if err := rows.Err(); err != nil {
+		h.t.Fatal(err)
+	}
 	if len(tables) < 5 {
 		h.t.Fatalf("tables: got %v", tables)
 	}
@@ -180,6 +183,9 @@ func (h *house) notes() (notes []string) {
 			h.t.Fatal(err)
 		}
 		notes = append(notes, note)
+	}
+	if err := rows.Err(); err != nil {
+		h.t.Fatal(err)
 	}
 	return notes
 }
@@ -575,7 +581,7 @@ func TestDamagedFileIsAProblemAndNoCrash(t *testing.T) {
 	base := filled(t)
 	size := base.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
 	found := 0
-	for i := int64(0); i < 40; i++ {
+	for i := range int64(40) {
 		h := base.copy(t)
 		f, err := os.OpenFile(h.path("kakehashi.db"), os.O_RDWR, 0)
 		if err != nil {

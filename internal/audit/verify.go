@@ -88,7 +88,7 @@ func Verify(ctx context.Context, in VerifyInput) (Report, error) {
 		w.file = &notes{unread: !errors.Is(err, fs.ErrNotExist)}
 		w.fileGone = !w.file.unread
 	}
-	defer w.file.close()
+	defer func() { _ = w.file.close() }() // it was only read
 	db, err := store.OpenReadOnly(ctx, in.DB)
 	if err == nil {
 		err = errors.Join(w.both(ctx, db), db.Close())

@@ -35,7 +35,7 @@ func (w *walk) judgeHead(size int64) error {
 	c, err := openCheckpoint(text, w.verifier)
 	if err != nil || c.size != size {
 		w.found.heads.add(head{size: size, signed: c.size, forged: err != nil})
-		return nil
+		return nil //nolint:nilerr // that it cannot be opened is the finding
 	}
 	if w.hollow {
 		return nil
@@ -72,16 +72,17 @@ func (w *walk) judgeFile(size int64) error {
 		if err != nil {
 			return err
 		}
-		fits := false
+		fits, kept := false, checkpoint{}
 		for _, c := range due {
 			if bytes.Equal(c.root, root) {
-				fits = true
+				fits, kept = true, c
 			} else {
 				w.found.lose(c)
 			}
 		}
 		if fits && w.lastNote != size {
-			w.found.unheaded.add(size)
+			kept.note = ""
+			w.found.unheaded.add(kept)
 		}
 	}
 	if current {

@@ -175,8 +175,8 @@ func (r *Running) expire(ctx context.Context) error {
 // settle shuts the door of every provider that is down and opens all others. An error
 // says that a port could not be taken again: somebody has it now. The caller holds mu.
 func (r *Running) settle(ctx context.Context) error {
-	if ctx.Err() != nil { //nolint:nilerr // the servers are ending: there is nothing to settle
-		return nil
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the servers are ending: there is nothing to settle
 	}
 	s := r.city.keeper.get()
 	var trouble error

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -64,7 +65,11 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if err != nil {
 		a.t.Error(err)
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{public}})
+	body, err := json.Marshal(public)
+	if err != nil {
+		a.t.Error(err)
+	}
+	_, _ = fmt.Fprintf(w, `{"keys":[%s]}`, body)
 }
 
 func (a *authority) now() time.Time { a.mu.Lock(); defer a.mu.Unlock(); return a.clock }

@@ -14,9 +14,9 @@ import (
 // string, []byte or nil, whatever its column was declared to be. They are for reading
 // millions of rows, and rows that a stranger may have written.
 type Cells struct {
-	Row  []driver.Value // the row; valid until the next
-	Live bool           // there is a row
-	ctx  context.Context
+	Row  []driver.Value  // the row; valid until the next
+	Live bool            // there is a row
+	ctx  context.Context //nolint:containedctx // of the query whose rows these are; it ends with them
 	stmt driver.Stmt
 	rows driver.Rows
 	read int

@@ -52,7 +52,7 @@ func WithTx(ctx context.Context, db *DB, f func(context.Context, *Tx) error) err
 	open := true
 	defer func() {
 		if open { // f panicked
-			tx.end(false, w.drop())
+			_ = tx.end(false, w.drop()) // the panic goes on and says more
 		}
 	}()
 	err := f(context.WithValue(ctx, inTx{}, true), tx)

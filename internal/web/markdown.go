@@ -83,15 +83,16 @@ func readList(lines []string, i int) (block, int) {
 	var items []string
 	for ; i < len(lines); i++ {
 		line := strings.TrimSpace(lines[i])
-		if mark := listMark(line); mark != "" && mark != b.Kind {
+		mark := listMark(line)
+		indented := line != "" && lines[i] != strings.TrimLeft(lines[i], " ")
+		if mark != "" && mark != b.Kind || mark == "" && !indented {
 			break
-		} else if mark != "" {
+		}
+		if mark != "" {
 			_, rest, _ := strings.Cut(line, " ")
 			items = append(items, rest)
-		} else if line != "" && lines[i] != strings.TrimLeft(lines[i], " ") {
-			items[len(items)-1] += " " + line // goes on, indented
 		} else {
-			break
+			items[len(items)-1] += " " + line // goes on, indented
 		}
 	}
 	for _, item := range items {

@@ -308,7 +308,7 @@ func TestExplainSaysWhoAndWhen(t *testing.T) {
 		t.Error("nil became an error")
 	}
 	plain := errors.New("x")
-	if got := client.Explain(resource, plain); got != plain {
+	if got := client.Explain(resource, plain); !errors.Is(got, plain) {
 		t.Errorf("a stranger's error became %v", got)
 	}
 	err := client.Explain(resource, fault.New(fault.Unavailable, "table sex").WithReason("unknown_code").WithCode("KKH2999"))
@@ -318,7 +318,7 @@ func TestExplainSaysWhoAndWhen(t *testing.T) {
 		t.Errorf("got %s %v %q", f.Code, f.Retry, err)
 	}
 	missing := fault.New(fault.NotFound, "nobody")
-	if got := client.Explain(resource, missing); got != error(missing) {
+	if got := client.Explain(resource, missing); !errors.Is(got, missing) {
 		t.Errorf("NotFound became %v", got)
 	}
 }

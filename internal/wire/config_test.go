@@ -52,7 +52,7 @@ func TestValidateNamesEveryKey(t *testing.T) {
 			}
 		}
 		wanted := map[string]bool{}
-		for _, key := range strings.Fields(want) {
+		for key := range strings.FieldsSeq(want) {
 			wanted[key] = true
 		}
 		if diff := cmp.Diff(wanted, got); diff != "" {
