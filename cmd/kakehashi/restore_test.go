@@ -59,6 +59,7 @@ func TestABackupUnderLoadIsRestoredAndTellsWhatIsLost(t *testing.T) {
 	if r := kakehashi(t, "backup", "--dir", dir, file); r.code != exitData || !strings.Contains(r.err, "KKH3211") {
 		t.Errorf("a backup over a file that exists: %d %s", r.code, r.err)
 	}
+	checkContent(t, dir) // of a gateway that runs and is asked
 	after, _ := l.count()
 	eventually(t, 30*time.Second, "answers after the backup", enough(after+100))
 	l.end()

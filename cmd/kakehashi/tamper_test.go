@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kakehashi/internal/audit"
 )
 
 // tampering is one thing that somebody does to a copy of a gateway's folder.
@@ -401,6 +403,10 @@ func TestEveryTamperingIsFoundAndNamed(t *testing.T) {
 			n++
 		})
 	}
+	// A whole folder put back to an older day holds together; whoever kept checkpoints of
+	// their own finds it.
+	tampering{kinds: []string{"cut"}}.check(t, copyFolder(t, older), "--public-key-only",
+		"--public-key", filepath.Join(dir, "keys", audit.PublicKeyName), "--checkpoints", filepath.Join(dir, "checkpoints.txt"))
 	checkContent(t, dir)
 	say(t, "%d ways to tamper with a record of %d entries, each found by verify, named in Japanese, with the gateway's key and with the public key alone", n, v.Entries)
 }

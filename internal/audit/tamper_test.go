@@ -577,6 +577,28 @@ func TestBackupTakenBeforeSealingLosesNothing(t *testing.T) {
 	}
 }
 
+// TestBackupTakenWhileSealingLosesWhatCameAfterAlone puts back a backup that has entries
+// waiting for their seal, of which the file of checkpoints proves some.
+func TestBackupTakenWhileSealingLosesWhatCameAfterAlone(t *testing.T) {
+	h := newHouse(t)
+	h.open()
+	h.fill(3)
+	backup := newHouse(t)
+	if err := store.Backup(t.Context(), h.db, backup.path("kakehashi.db")); err != nil {
+		t.Fatal(err)
+	}
+	h.log.sealAll(t.Context())
+	h.fill(2)
+	h.log.sealAll(t.Context())
+	h.stop()
+	h.putBack(backup)
+	wantTexts(t, h.verify(), "末尾が2件少なくなっています")
+	h.start()
+	h.settle()
+	h.stop()
+	wantTexts(t, h.verify(), "第5件から第6件までが失われています")
+}
+
 func TestDamagedFileIsAProblemAndNoCrash(t *testing.T) {
 	base := filled(t)
 	size := base.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")

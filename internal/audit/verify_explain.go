@@ -193,11 +193,14 @@ func (w *walk) explainHeads() {
 			w.report.add(Edited, fmt.Sprint(h.size), "%d件目までの封印が書き換えられています。", h.size)
 		}
 	}
-	for _, size := range f.unheaded.first {
-		if size > w.lastNote {
-			w.report.add(Cut, fmt.Sprint(size), "封印の末尾が失われています（%d件目まで）。", size)
-		} else {
-			w.report.add(Deleted, fmt.Sprint(size), "%d件目までの封印が削除されています。", size)
+	for _, c := range f.unheaded.first {
+		switch {
+		case slices.ContainsFunc(w.numbers.losses, func(l loss) bool { return l.size < c.size && c.nth <= l.until }):
+			// Its database is lost, which is told, and its entries stand here: sealed anew.
+		case c.size > w.lastNote:
+			w.report.add(Cut, fmt.Sprint(c.size), "封印の末尾が失われています（%d件目まで）。", c.size)
+		default:
+			w.report.add(Deleted, fmt.Sprint(c.size), "%d件目までの封印が削除されています。", c.size)
 		}
 	}
 	for _, size := range f.unfiled.first {

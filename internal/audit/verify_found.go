@@ -71,14 +71,14 @@ type findings struct {
 	lostPersons   some[misfit]
 	wrongPersons  some[misfit]
 
-	heads     some[head]  // checkpoints of the database that do not fit
-	ahead     some[head]  // those of trees larger than the leaves make
-	unheaded  some[int64] // checkpoints that only the file has
-	unfiled   some[int64] // checkpoints that only the database has, though the file goes on
-	lostHeads []run       // checkpoints of the file that the tree does not reach or contradicts
-	lostMost  int64       // the largest of these
-	goodRoot  int64       // the newest checkpoint that fits
-	badRoot   int64       // the first that does not; 0: all do
+	heads     some[head]       // checkpoints of the database that do not fit
+	ahead     some[head]       // those of trees larger than the leaves make
+	unheaded  some[checkpoint] // checkpoints that only the file has
+	unfiled   some[int64]      // checkpoints that only the database has, though the file goes on
+	lostHeads []run            // checkpoints of the file that the tree does not reach or contradicts
+	lostMost  int64            // the largest of these
+	goodRoot  int64            // the newest checkpoint that fits
+	badRoot   int64            // the first that does not; 0: all do
 }
 
 // run is a row of the file's notes, one behind the other, that the database does not bear

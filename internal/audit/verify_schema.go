@@ -79,9 +79,15 @@ func (w *walk) schema(ctx context.Context, tx *store.Tx) error {
 		if err == nil {
 			err = cells.Close()
 		}
-		if err != nil && len(strange) > 0 && fault.Is(err, fault.Internal) {
+		switch {
+		case err == nil:
+		case len(strange) > 0 && fault.Is(err, fault.Internal):
 			w.whole = false // a table or a column is not there, as was said
-		} else if err != nil {
+		case fault.Is(err, fault.Internal) && fault.Code(err) == "":
+			// A file that has seen no migration: none is due, and none is there.
+			w.whole = false
+			w.report.add(Missing, "", "表 %s がありません。", p.table)
+		default:
 			return fmt.Errorf("read the record: %w", err)
 		}
 	}
