@@ -19,8 +19,9 @@ import (
 type checkpoint struct {
 	size int64
 	root []byte
-	note string // signed
-	nth  int    // of which note of the file, counted from 0, it is
+	note string    // signed
+	at   time.Time // when it was signed; zero: it does not say
+	nth  int       // of which note of the file, counted from 0, it is
 }
 
 // tree grows the Merkle tree by its right edge alone.
@@ -97,5 +98,9 @@ func openCheckpoint(signed string, verifier note.Verifier) (checkpoint, error) {
 	if err != nil || rootErr != nil || size < 1 || len(root) != hashSize {
 		return checkpoint{}, fault.New(fault.Invalid, "a signed note is not a checkpoint of this record")
 	}
-	return checkpoint{size: size, root: root, note: signed}, nil
+	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(lines[3], "sealed "))
+	if err != nil {
+		at = time.Time{}
+	}
+	return checkpoint{size: size, root: root, note: signed, at: at}, nil
 }

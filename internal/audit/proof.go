@@ -1,9 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
@@ -136,40 +141,71 @@ func (p *Proof) addPaths(ctx context.Context, tx *store.Tx, size int64) error {
 	return nil
 }
 
+// Proved is what a proof proves: that these entries stand in the record, as they are here.
+// It does not prove that there are no others of the lookup.
+type Proved struct {
+	Lookup   string
+	Entries  []Record
+	Sealed   int64     // entries under the checkpoint
+	SealedAt time.Time // when it was signed
+	Signer   string    // the name of the key
+}
+
 // CheckProof makes sure, without database or gateway, that the proof holds for the public
-// key. It is Invalid where it does not.
-func CheckProof(p Proof, publicKey string) error {
-	wrong := func(what string) error {
-		return fault.New(fault.Invalid, "the proof does not hold: %s", what).WithCode("KKH3112")
-	}
-	verifier, err := note.NewVerifier(publicKey)
+// key. It is Invalid where it does not; the reason is form, key, checkpoint, empty, order,
+// lookup or entry.
+func CheckProof(p Proof, publicKey string) (Proved, error) {
+	verifier, err := note.NewVerifier(strings.TrimSpace(publicKey))
 	if err != nil {
-		return wrong("the public key is none")
+		return Proved{}, unproved("key", "the public key is none")
 	}
 	head, err := openCheckpoint(p.Checkpoint, verifier)
 	if err != nil {
-		return wrong("the checkpoint is not signed with this key")
+		return Proved{}, unproved("checkpoint", "the checkpoint is not signed with this key")
 	}
 	if len(p.Entries) == 0 {
-		return wrong("it holds no entry")
+		return Proved{}, unproved("empty", "it holds no entry")
 	}
+	proved := Proved{Lookup: p.Entries[0].Lookup, Sealed: head.size, SealedAt: head.at, Signer: verifier.Name()}
 	h := newHasher(nil)
+	last := int64(-1)
 	for _, e := range p.Entries {
 		r := e.row()
+		switch {
+		case e.Position <= last:
+			return Proved{}, unproved("order", "its entries are not in the record's order")
+		case e.Lookup == "" || e.Lookup != proved.Lookup:
+			return Proved{}, unproved("lookup", "its entries are not of one lookup")
+		}
+		last = e.Position
 		leaf := h.leaf(r, h.content(r))
 		err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(e.Position), uint64(head.size), leaf[:], e.Path, head.root)
-		if e.Position < 0 || err != nil {
-			return wrong("entry " + r.name() + " is not under the checkpoint")
+		if err != nil {
+			return Proved{}, unproved("entry", "entry "+r.name()+" is not under the checkpoint")
 		}
+		record, err := r.record(e.Position)
+		if err != nil {
+			return Proved{}, unproved("form", "entry "+r.name()+" cannot be read")
+		}
+		proved.Entries = append(proved.Entries, record)
 	}
-	return nil
+	return proved, nil
 }
 
-// ParseProof reads the JSON of a proof.
+func unproved(reason, what string) error {
+	return fault.New(fault.Invalid, "the proof does not hold: %s", what).WithCode("KKH3112").WithReason(reason)
+}
+
+// ParseProof reads the JSON of a proof, which holds nothing else.
 func ParseProof(text []byte) (Proof, error) {
 	var p Proof
-	if err := json.Unmarshal(text, &p); err != nil {
-		return Proof{}, fault.New(fault.Invalid, "the proof cannot be read").WithCode("KKH3112")
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&p); err != nil {
+		return Proof{}, unproved("form", "it cannot be read")
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return Proof{}, unproved("form", "something stands behind it")
 	}
 	return p, nil
 }

@@ -217,14 +217,23 @@ func records(ctx context.Context, tx *store.Tx, each func(bookmark, Record) erro
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		e, err := r.decode()
+		found, err := r.record(position)
 		if err != nil {
 			return err
 		}
-		at, err := time.Parse(timeForm, r.at)
-		if err != nil {
-			return fault.New(fault.Internal, "entry %s cannot be read", r.name()).WithCode("KKH3102")
-		}
-		return each(bookmark{r.at, r.id}, Record{Name: r.name(), At: at, Position: position, Entry: e})
+		return each(bookmark{r.at, r.id}, found)
 	}, query, args...)
+}
+
+// record reads a row as people are shown it.
+func (r *row) record(position int64) (Record, error) {
+	e, err := r.decode()
+	if err != nil {
+		return Record{}, err
+	}
+	at, err := time.Parse(timeForm, r.at)
+	if err != nil {
+		return Record{}, fault.New(fault.Internal, "entry %s cannot be read", r.name()).WithCode("KKH3102")
+	}
+	return Record{Name: r.name(), At: at, Position: position, Entry: e}, nil
 }
