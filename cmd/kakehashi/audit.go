@@ -18,8 +18,8 @@ import (
 )
 
 func auditCommand(s streams) *cobra.Command {
-	return group("audit", "記録（だれが何を照会したか）を検証・検索・出力します",
-		auditVerifyCommand(s), auditSearchCommand(s), auditExportCommand(s))
+	return group("audit", "記録（だれが何を照会したか）を検証・検索・出力・証明します",
+		auditVerifyCommand(s), auditSearchCommand(s), auditExportCommand(s), auditProofCommand(s), auditCheckCommand(s))
 }
 
 func auditVerifyCommand(s streams) *cobra.Command {

@@ -120,6 +120,20 @@ func (g *Gateway) ExportRecord(ctx context.Context, who staff.Member, r RecordRe
 	return g.record, nil
 }
 
+// ProveLookup gives the proof of a lookup's entries, which whoever has the public key can
+// check without the gateway. It reads the record, so it is authorised and recorded like a
+// search for that lookup. It is NotFound where no entry of the lookup is sealed.
+func (g *Gateway) ProveLookup(ctx context.Context, who staff.Member, id ledger.LookupID, b ledger.Basis) (audit.Proof, error) {
+	if id == "" {
+		return audit.Proof{}, invalid("KKH1109", "/lookup_id", "there is no 照会番号 to prove")
+	}
+	r := RecordRequest{Filter: audit.Filter{Lookup: string(id)}, Basis: b}
+	if err := g.admitReader(ctx, who, staff.SearchRecord, r); err != nil {
+		return audit.Proof{}, err
+	}
+	return g.record.Proof(ctx, string(id))
+}
+
 func (g *Gateway) admitReader(ctx context.Context, who staff.Member, verb staff.Verb, r RecordRequest) error {
 	if err := g.validFilter(r.Filter); err != nil {
 		return err

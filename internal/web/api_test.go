@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -239,6 +240,44 @@ func TestRecordIsReadByAuditors(t *testing.T) {
 	}
 	if a := h.ask("POST", "/v1/record/export", "case-worker", `{}`); a.status != http.StatusForbidden {
 		t.Errorf("a case worker exports the record: %d", a.status)
+	}
+}
+
+func TestLookupIsProved(t *testing.T) {
+	h := build(t, nil)
+	h.openCase("K-1")
+	id := h.ask("POST", "/v1/lookups", "case-worker", lookupOf+`}`).json(t)["lookup_id"].(string)
+	ask := func(role, body string) reply { return h.ask("POST", "/v1/record/proof", role, body) }
+	var proved reply
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for proved.status != http.StatusOK {
+		select {
+		case <-tick.C:
+			proved = ask("auditor", `{"lookup_id":"`+id+`","purpose":"internal-audit"}`)
+		case <-deadline:
+			t.Fatalf("got %d %s", proved.status, proved.body)
+		}
+	}
+	p, err := audit.ParseProof(proved.body)
+	if err != nil || len(p.Entries) != 2 || p.Entries[0].Lookup != id {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	found, _, err := h.record.Search(t.Context(), audit.Filter{Kind: audit.Read})
+	if err != nil || len(found) == 0 || found[0].Entry.Detail["lookup"] != id || found[0].Entry.Purpose != "internal-audit" {
+		t.Errorf("recorded: %+v, %v", found, err)
+	}
+	if a := ask("case-worker", `{"lookup_id":"`+id+`"}`); a.status != http.StatusForbidden {
+		t.Errorf("a case worker proves: %d", a.status)
+	}
+	if a := ask("auditor", `{"lookup_id":"Q-261124-2222-2222"}`); a.status != http.StatusNotFound || a.json(t)["code"] != "KKH3111" {
+		t.Errorf("a lookup that never was: %d %s", a.status, a.body)
+	}
+	for body, pointer := range map[string]string{`{}`: "/lookup_id", `{"lookup_id":"x"}`: "/lookup_id", `{"lookup_id":"` + id + `","limit":1}`: "/limit"} {
+		if a := ask("auditor", body); a.status != 422 || at(a.json(t)) != pointer {
+			t.Errorf("%s: got %d %s", body, a.status, a.body)
+		}
 	}
 }
 

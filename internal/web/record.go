@@ -189,6 +189,26 @@ func (x *exchange) exportRecord() error {
 	return nil
 }
 
+// proofBody is the body of POST /v1/record/proof.
+type proofBody struct {
+	LookupID string `json:"lookup_id"`
+	Purpose  string `json:"purpose"`
+}
+
+// proveLookup serves POST /v1/record/proof: the proof in the record's own form, which audit
+// check reads.
+func (x *exchange) proveLookup() error {
+	var body proofBody
+	if err := x.decode(&body); err != nil {
+		return err
+	}
+	proof, err := x.web.rooms.Gateway.ProveLookup(x.r.Context(), x.who, ledger.LookupID(body.LookupID), ledger.Basis{Purpose: body.Purpose})
+	if err != nil {
+		return err
+	}
+	return x.answer(http.StatusOK, proof)
+}
+
 func spellEntry(r audit.Record) entryAnswer {
 	e := r.Entry
 	a := entryAnswer{

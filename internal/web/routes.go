@@ -27,6 +27,7 @@ func (w *Web) table() []route {
 		{method: "POST", path: "/v1/cases/close", token: true, serve: (*exchange).closeCase},
 		{method: "POST", path: "/v1/record/search", token: true, serve: (*exchange).searchRecord},
 		{method: "POST", path: "/v1/record/export", token: true, serve: (*exchange).exportRecord},
+		{method: "POST", path: "/v1/record/proof", token: true, serve: (*exchange).proveLookup},
 		{method: "POST", path: "/v1/probe", token: true, serve: (*exchange).probe},
 		{method: "GET", path: "/v1/procedures", token: true, serve: (*exchange).procedures},
 		{method: "GET", path: "/v1/breakers", token: true, serve: (*exchange).breakers},
