@@ -196,6 +196,20 @@ type entryLine struct {
 	Flags []string `json:"flags"`
 }
 
+// line puts an entry into one line, without the fields that it does not have.
+func (e entryLine) line() string {
+	words := []string{e.At, fmt.Sprintf("%-13s", e.Kind)}
+	for _, f := range []struct{ label, value string }{
+		{"", e.Lookup}, {"", e.Act}, {"職員 ", e.Actor.Staff}, {"システム ", e.Actor.Client}, {"案件 ", e.Case},
+		{"", e.Code}, {"", strings.Join(e.Flags, ",")},
+	} {
+		if f.value != "" {
+			words = append(words, f.label+f.value)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 func auditSearchCommand(s streams) *cobra.Command {
 	var at server
 	var r recordRequest
@@ -229,8 +243,7 @@ func auditSearchCommand(s streams) *cobra.Command {
 				return err
 			}
 			for _, e := range page.Entries {
-				_, _ = fmt.Fprintf(s.out, "%s  %-13s %s %s 職員 %s%s 案件 %s %s %s\n", e.At, e.Kind, e.Lookup, e.Act,
-					e.Actor.Staff, e.Actor.Client, e.Case, e.Code, strings.Join(e.Flags, ","))
+				_, _ = fmt.Fprintln(s.out, e.line())
 			}
 			_, _ = fmt.Fprintf(s.out, "%d件\n", len(page.Entries))
 			if page.Next != "" {

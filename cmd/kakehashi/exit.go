@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"kakehashi/internal/audit"
@@ -46,7 +47,7 @@ func exitCode(err error) int {
 	switch code := fault.Code(err); {
 	case code == "KKH3201", code == "KKH6102": // another gateway, or another sandbox, has the folder
 		return exitRunning
-	case strings.HasPrefix(code, "KKH01"), code == "KKH3210", code == "KKH3106":
+	case strings.HasPrefix(code, "KKH01"), slices.Contains([]string{"KKH3106", "KKH3210", "KKH3212", "KKH5003", "KKH5004"}, code):
 		return exitUsage
 	}
 	switch fault.KindOf(err) {

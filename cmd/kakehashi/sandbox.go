@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,6 +104,9 @@ func sandboxFaultCommand(s streams) *cobra.Command {
 		Example: "  kakehashi sandbox fault --dir DIR tax down --for 1m",
 		Args:    arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if lasts < 0 {
+				return usage{errors.New("--for は 0 より長い時間にしてください（例 30s）")}
+			}
 			if err := sandbox.SetFault(c.Context(), filepath.Join(dir, sandboxFolder), args[0], args[1], lasts); err != nil {
 				return standIns(err)
 			}
@@ -164,6 +169,9 @@ func standIns(err error) error {
 		if errors.Is(err, known.is) {
 			return &fault.Error{Kind: known.kind, Code: known.code, Err: err}
 		}
+	}
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSPC) {
+		return &fault.Error{Kind: fault.Unavailable, Code: "KKH5004", Err: err}
 	}
 	return err
 }

@@ -98,7 +98,7 @@ func (a *authority) token(lasts time.Duration) string {
 	now := a.now()
 	payload, err := json.Marshal(map[string]any{
 		"iss": a.server.URL, "sub": "1", "aud": "us", "client_id": "c", "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(lasts).Unix(), "staff_number": "1001",
+		"iat": now.Unix(), "exp": now.Add(lasts).Unix(), "staff_number": "1001", "department": "d", "terminal": "t",
 	})
 	if err != nil {
 		a.t.Fatal(err)

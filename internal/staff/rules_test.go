@@ -1,6 +1,8 @@
 package staff_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,5 +94,17 @@ func TestAuthorize(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
+	}
+}
+
+// The items that a right may name are those of the ledger, one by one.
+func TestRightsNameEveryItem(t *testing.T) {
+	field, _ := reflect.TypeFor[staff.Right]().FieldByName("Items")
+	var want []string
+	for _, i := range ledger.Items() {
+		want = append(want, string(i))
+	}
+	if diff := cmp.Diff(want, strings.Split(field.Tag.Get("enum"), "|")); diff != "" {
+		t.Errorf("items of a right (-want +got):\n%s", diff)
 	}
 }

@@ -84,8 +84,8 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 }
 
 // Verify tells who brings the token. An error is Denied with the reason for which the token
-// is refused (audience, issuer, algorithm, type, signature, unknown_key, expired, not_yet,
-// malformed, identity), or Unavailable when the issuer's keys cannot be had.
+// is refused (audience, issuer, algorithm, critical, type, signature, unknown_key, expired, not_yet,
+// lifetime, malformed, identity), or Unavailable when the issuer's keys cannot be had.
 func (v *Verifier) Verify(ctx context.Context, token string) (Member, error) {
 	if token == "" {
 		return Member{}, refused("missing", "no token was brought")
@@ -125,6 +125,9 @@ func (v *Verifier) open(ctx context.Context, token string) ([]byte, error) {
 		return nil, refused("malformed", "the token has not the form of a signed token")
 	}
 	header := message.Signatures()[0].ProtectedHeaders()
+	if _, demands := header.Critical(); demands { // none is understood here (RFC 7515, 4.1.11)
+		return nil, refused("critical", "the token demands an extension that is not understood")
+	}
 	alg, ok := header.Algorithm()
 	if !ok || !slices.Contains(v.cfg.Algorithms, alg.String()) {
 		return nil, refused("algorithm", "the token's algorithm is not accepted")
@@ -182,6 +185,10 @@ func (v *Verifier) check(c claims) error {
 		return refused("not_yet", "the token is not valid yet")
 	case c.Subject == "" || c.ID == "" || c.Client == "" || c.IssuedAt == 0:
 		return refused("malformed", "the token lacks a claim that RFC 9068, 2.2 requires")
+	case v.cfg.MaxLife > 0 && unix(c.Expires).Sub(unix(c.IssuedAt)) > v.cfg.MaxLife:
+		return refused("lifetime", "the token is valid for longer than is accepted")
+	case c.Staff != "" && (c.Department == "" || c.Terminal == ""):
+		return refused("identity", "the token does not say where the member of staff works and sits")
 	case !word(c.Staff, 32), !word(c.Client, 64), !word(c.ACR, 64), len(c.Terminal) > 64, len(c.Department) > 96:
 		return refused("identity", "the token's identity has not the form in which it is recorded")
 	}

@@ -76,7 +76,7 @@ func newKey(t *testing.T, id string) jwk.Key {
 func (i *issuer) verifier() *staff.Verifier {
 	cfg := staff.Config{
 		Issuer: i.url, JWKSURL: i.url + "/jwks", Audience: "kakehashi:999993", Algorithms: []string{"ES256"},
-		Leeway: time.Second, KeysRefresh: time.Minute, KeysTrustedFor: time.Hour,
+		Leeway: time.Second, KeysRefresh: time.Minute, KeysTrustedFor: time.Hour, MaxLife: 12 * time.Hour,
 	}
 	return staff.NewVerifier(cfg, staff.NewKeys(cfg, http.DefaultClient))
 }
@@ -165,6 +165,10 @@ func TestVerifyRefusesWrongTokens(t *testing.T) {
 		{"cut off", whole[:len(whole)/2], "malformed"},
 		{"rubbish", "a.b.c", "malformed"},
 		{"none at all", "", "missing"},
+		{"demands an extension", sign(t, i.key, jwa.ES256(), map[string]any{"typ": "at+jwt", "kid": "k1", "crit": []string{"x"}, "x": 1}, i.claims()), "critical"},
+		{"valid for years", sign(t, i.key, jwa.ES256(), good(), with("exp", time.Now().AddDate(10, 0, 0).Unix())), "lifetime"},
+		{"no terminal", sign(t, i.key, jwa.ES256(), good(), with("terminal", "")), "identity"},
+		{"a name for a number", sign(t, i.key, jwa.ES256(), good(), with("staff_number", "架空 花子")), "identity"},
 		{"no subject", sign(t, i.key, jwa.ES256(), good(), with("sub", "")), "malformed"},
 	} {
 		who, err := v.Verify(t.Context(), c.token)
