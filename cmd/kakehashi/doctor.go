@@ -228,23 +228,27 @@ func readiness(ctx context.Context, gateway *client) finding {
 		return finding{findingGateway, "failed", "つながりません。動いているか確かめてください"}
 	}
 	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode == http.StatusOK {
-		return finding{findingGateway, "ok", "動いていて、照会を受け付けています"}
-	}
 	var body struct {
 		Probes []struct {
 			Name string `json:"name"`
 			OK   bool   `json:"ok"`
 			Code string `json:"code"`
+			Text string `json:"text"`
 		} `json:"probes"`
 	}
-	text := []string{"動いていますが、照会を受け付けられません"}
+	var wrong []string
 	if json.UnmarshalRead(res.Body, &body) == nil {
 		for _, p := range body.Probes {
 			if !p.OK {
-				text = append(text, "（"+p.Name+" "+p.Code+"）")
+				wrong = append(wrong, p.Code+" "+p.Text)
 			}
 		}
 	}
-	return finding{"受付", "failed", strings.Join(text, "")}
+	switch {
+	case res.StatusCode != http.StatusOK:
+		return finding{"受付", "failed", "動いていますが、照会を受け付けられません。" + strings.Join(wrong, " ")}
+	case len(wrong) > 0:
+		return finding{"受付", "warning", "照会を受け付けていますが、直すものがあります。" + strings.Join(wrong, " ")}
+	}
+	return finding{findingGateway, "ok", "動いていて、照会を受け付けています"}
 }

@@ -215,7 +215,15 @@ func (s *set) ready(ctx context.Context) []web.Probe {
 	if !issuer.OK {
 		issuer.Code = "KKH1231"
 	}
-	return []web.Probe{database, record, issuer}
+	sealing := web.Probe{Name: "sealing", Advisory: true, OK: err == nil && stats.Sealing && stats.Unfit == 0}
+	switch {
+	case sealing.OK:
+	case stats.Unfit > 0:
+		sealing.Code = "KKH3104"
+	default:
+		sealing.Code = "KKH3105"
+	}
+	return []web.Probe{database, record, issuer, sealing}
 }
 
 // serve serves on the listener until ctx ends, then stops in order: no new requests, those

@@ -166,11 +166,12 @@ type Stats struct {
 	OldestUnsealed time.Duration // how long the oldest unsealed entry has waited; 0: none waits
 	Unfit          int64         // entries that the sealer refused: their keyed hash does not fit
 	Writable       bool          // whether the last attempt to write succeeded
+	Sealing        bool          // whether the last attempt to seal, and to keep the checkpoint outside, succeeded
 }
 
 // Stats gives how the record stands now.
 func (l *Log) Stats(ctx context.Context) (Stats, error) {
-	s := Stats{Writable: l.writable.Load(), Sealed: l.sealed.Load(), Unfit: l.unfit.Load()}
+	s := Stats{Writable: l.writable.Load(), Sealing: !l.broken.Load(), Sealed: l.sealed.Load(), Unfit: l.unfit.Load()}
 	var oldest string
 	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		var err error

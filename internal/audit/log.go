@@ -25,6 +25,7 @@ type Log struct {
 	sealed   atomic.Int64
 	unfit    atomic.Int64
 	writable atomic.Bool
+	broken   atomic.Bool // sealing: the last attempt failed
 }
 
 // Open begins a new writer: it brings the database and the file of checkpoints into step,
@@ -93,7 +94,7 @@ func (l *Log) Run(ctx context.Context) error {
 		l.commitLoop(ctx)
 	})
 	both.Wait()
-	if l.sealer.broken {
+	if l.broken.Load() {
 		return unwritable(fault.New(fault.Unavailable, "what is committed could not be sealed; it will be at the next start").
 			WithReason("unsealed"))
 	}

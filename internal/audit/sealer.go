@@ -16,11 +16,10 @@ const sealChunk = 500
 
 // sealer gives committed entries their place in the tree. One goroutine uses it.
 type sealer struct {
-	tree   *tree
-	from   int64 // entries up to this id are sealed, or were refused
-	file   checkFile
-	hash   *hasher
-	broken bool // the last attempt failed, and operators know
+	tree *tree
+	from int64 // entries up to this id are sealed, or were refused
+	file checkFile
+	hash *hasher
 }
 
 func (l *Log) wakeSealer() { signal(l.sealWake) }
@@ -48,14 +47,13 @@ func (l *Log) sealAll(ctx context.Context) {
 	for {
 		n, err := l.seal(ctx)
 		if err != nil {
-			if !l.sealer.broken {
+			if !l.broken.Swap(true) {
 				tell(ctx, slog.LevelError, "KKH3105", err)
 			}
-			l.sealer.broken = true
 			l.wakeSealer() // again, at the pace
 			return
 		}
-		l.sealer.broken = false
+		l.broken.Store(false)
 		if n < sealChunk {
 			return
 		}

@@ -39,7 +39,7 @@ func (h *house) crash() {
 	if err := h.db.Close(); err != nil {
 		h.t.Fatal(err)
 	}
-	h.log.sealer.broken = false
+	h.log.broken.Store(false)
 	h.leave = func() {}
 }
 

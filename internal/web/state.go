@@ -61,13 +61,16 @@ type breakerAnswer struct {
 // healthy serves GET /healthz: the process lives.
 func (x *exchange) healthy() error { return x.answer(http.StatusOK, healthAnswer{Status: "ok"}) }
 
-// ready serves GET /readyz: 503 when one of the probes is not well.
+// ready serves GET /readyz: 503 when one of the probes without which no lookup succeeds is
+// not well.
 func (x *exchange) ready() error {
 	answer, status := readyAnswer{Status: "ready"}, http.StatusOK
 	for _, p := range x.web.rooms.Ready(x.r.Context()) {
 		row := probeAnswer{Name: p.Name, OK: p.OK}
 		if !p.OK {
-			answer.Status, status = "not_ready", http.StatusServiceUnavailable
+			if !p.Advisory {
+				answer.Status, status = "not_ready", http.StatusServiceUnavailable
+			}
 			row.Code = p.Code
 			if m, ok := manual.Message(p.Code); ok {
 				row.Text = m.Text

@@ -61,9 +61,10 @@ type Breaker struct {
 
 // Probe is one thing that must be well for the gateway to do its work.
 type Probe struct {
-	Name string // record, database, issuer
-	OK   bool
-	Code string // message number of what is wrong; empty when OK
+	Advisory bool   // what it looks at must be mended, but lookups go on: /readyz stays 200
+	Name     string // record, database, issuer
+	OK       bool
+	Code     string // message number of what is wrong; empty when OK
 }
 
 // Rooms are what the API stands on. Fields that say so may be nil.
