@@ -22,6 +22,11 @@ func Backup(ctx context.Context, db *DB, file string) (err error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return backupFailed(err)
 	}
+	if fresh, err := identify(ctx, db.readers); err != nil {
+		return err
+	} else if fresh {
+		return fault.New(fault.Conflict, "the database is empty: there is nothing to back up").WithCode("KKH3203").WithReason("empty")
+	}
 	partial := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".partial-"+rand.Text()[:8])
 	defer func() { err = errors.Join(err, discard(partial)) }()
 	if err := copyTo(ctx, db, partial); err != nil {

@@ -403,3 +403,22 @@ func TestConfigValidate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestEmptyFileIsNotBackedUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kakehashi.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	copied := path + ".copy"
+	if err := store.Backup(t.Context(), db, copied); !fault.Is(err, fault.Conflict) {
+		t.Errorf("got %v, want Conflict", err)
+	}
+	if _, err := os.Stat(copied); err == nil {
+		t.Error("a copy of nothing was left")
+	}
+}
