@@ -22,11 +22,6 @@ func Backup(ctx context.Context, db *DB, file string) (err error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return backupFailed(err)
 	}
-	if fresh, err := identify(ctx, db.readers); err != nil {
-		return err
-	} else if fresh {
-		return fault.New(fault.Conflict, "the database is empty: there is nothing to back up").WithCode("KKH3203").WithReason("empty")
-	}
 	partial := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".partial-"+rand.Text()[:8])
 	defer func() { err = errors.Join(err, discard(partial)) }()
 	if err := copyTo(ctx, db, partial); err != nil {
@@ -49,6 +44,14 @@ func nameTaken() error {
 		WithCode("KKH3211").WithReason("exists")
 }
 
+// nothingToBackUp is the refusal of an empty database, unless that could not be found out.
+func nothingToBackUp(err error) error {
+	if err != nil {
+		return nil
+	}
+	return fault.New(fault.Conflict, "the database is empty: there is nothing to back up").WithCode("KKH3203").WithReason("empty")
+}
+
 func copyTo(ctx context.Context, db *DB, partial string) error {
 	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -60,6 +63,10 @@ func copyTo(ctx context.Context, db *DB, partial string) error {
 	conn, err := db.readers.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("back up: %w", classify(err))
+	}
+	var tables int
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil || tables == 0 {
+		return errors.Join(classify(err), nothingToBackUp(err), conn.Close())
 	}
 	// The pool of a running gateway may only query; VACUUM INTO writes another file.
 	_, err = conn.ExecContext(ctx, "PRAGMA query_only(0)")
