@@ -400,3 +400,14 @@ func golden(t *testing.T, path, got string) {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }
+
+func TestGaijiIsShownAsSuch(t *testing.T) {
+	h := build(t, nil)
+	named := childFacts()
+	named.Values[0].Text = "架\ue0a1 花子"
+	h.next.residents = found(named)
+	a := h.post("/console/lookup", lookingUp("certify"))
+	if !bytes.Contains(a.body, []byte("架〓 花子（〓は外字")) || bytes.ContainsRune(a.body, '\ue0a1') {
+		t.Error("a 外字 is not marked as one")
+	}
+}

@@ -165,17 +165,17 @@ func showCandidates(r gateway.FindResult, form searchForm, read ledger.Reading) 
 		for _, v := range c.Values {
 			switch v.Item {
 			case ledger.Name:
-				row.Name = v.Text
+				row.Name = legible(v.Text)
 			case ledger.Kana:
 				row.Kana = v.Text
 			case ledger.Alias:
-				row.Alias = v.Text
+				row.Alias = legible(v.Text)
 			case ledger.BirthDate:
 				row.Birth = bothCalendars(v.Date)
 			case ledger.Sex:
 				row.Sex = v.Text
 			case ledger.AddressText, ledger.AddressExtra:
-				row.Address = strings.TrimSpace(row.Address + " " + v.Text)
+				row.Address = strings.TrimSpace(row.Address + " " + legible(v.Text))
 			case ledger.ResidencyStatus:
 				row.Status = v.Text
 			}

@@ -168,7 +168,7 @@ func showPerson(f ledger.Facts, s gateway.SourceResult, asked ledger.AtenaNumber
 		v.Note = own.Text + "。" + own.Note
 	}
 	for _, value := range f.Values {
-		row := valueView{Item: itemWord(value.Item), Text: value.Text, AsOf: value.AsOf, Usable: "使えません", Icon: "bar"}
+		row := valueView{Item: itemWord(value.Item), Text: legible(value.Text), AsOf: value.AsOf, Usable: "使えません", Icon: "bar"}
 		if value.Item == ledger.BirthDate {
 			row.Text = bothCalendars(value.Date)
 		}

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
 )
@@ -239,4 +241,20 @@ func breakerWord(state string) (icon, word string) {
 	default:
 		return "blank", "不明"
 	}
+}
+
+// legible shows 〓 where a 外字 stands, for which no font of the pages has a glyph, and says
+// so: the character is neither dropped nor taken for another (experience.md 2.6). The API
+// gives the text as the source spells it.
+func legible(text string) string {
+	if !ledger.HasGaiji(text) {
+		return text
+	}
+	shown := strings.Map(func(r rune) rune {
+		if ledger.HasGaiji(string(r)) {
+			return '〓'
+		}
+		return r
+	}, text)
+	return shown + "（〓は外字。住民票などの字形で確かめてください）"
 }
