@@ -52,7 +52,7 @@ func (h *hasher) content(r *row) [hashSize]byte {
 	h.buf = append(h.buf, persons[:]...)
 	h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(len(r.salt)))
 	h.buf = append(h.buf, r.salt...)
-	for _, s := range []string{r.at, r.kind, r.lookup, r.staff, r.caseID, r.void, r.body} {
+	for _, s := range [...]string{r.at, r.kind, r.lookup, r.staff, r.caseID, r.void, r.body} {
 		h.part(s)
 	}
 	return sha256.Sum256(h.buf)

@@ -637,42 +637,101 @@ func TestDamagedFileIsAProblemAndNoCrash(t *testing.T) {
 	t.Logf("%d of 40 places mattered and were found", found)
 }
 
-// TestIndexThatHidesEntriesIsFound empties an index behind its table's back: every search
-// through it finds nothing, though no entry is gone.
+// TestIndexThatHidesEntriesIsFound fills an index behind its table's back with something
+// else: searches through it miss entries, though no entry is gone.
 func TestIndexThatHidesEntriesIsFound(t *testing.T) {
 	base := filled(t)
-	for _, index := range []string{"audit_entry_at", "audit_leaf_entry", "audit_leaf_lookup", "audit_subject_atena"} {
-		t.Run(index, func(t *testing.T) {
-			h := base.copy(t)
-			db, err := sql.Open("sqlite", h.path("kakehashi.db"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var text string
-			if err := db.QueryRow("SELECT sql FROM sqlite_master WHERE name = $1", index).Scan(&text); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			empty, _, _ := strings.Cut(text, " WHERE ")
-			for _, s := range []string{empty + " WHERE 0", text} {
-				db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=writable_schema(1)")
-				if err != nil {
-					t.Fatal(err)
+	other := func(from, to string) func(string) string {
+		return func(s string) string { return strings.Replace(s, from, to, 1) }
+	}
+	empty := func(s string) string { s, _, _ = strings.Cut(s, " WHERE "); return s + " WHERE 0" }
+	for index, fillings := range map[string]map[string]func(string) string{
+		"audit_entry_at": {
+			"empty": empty, "another column": other("(at)", "(staff)"), "backwards": other("(at)", "(at DESC)"),
+			"some": func(s string) string { return s + " WHERE id <> 3" }, "another's": other("(at)", "(mac)"),
+		},
+		"audit_entry_opened": {"empty": empty, "other kinds": other("'opened'", "'intent'")},
+		"audit_leaf_entry":   {"empty": empty, "backwards": other("(entry)", "(entry DESC)"), "another column": other("(entry)", "(hash)")},
+		"audit_leaf_lookup":  {"empty": empty, "more": other(" <> ''", " = ''"), "some": other(" <> ''", " > 'Q-0-2'")},
+		"audit_subject_atena": {
+			"empty": empty, "one column twice": other("(atena_number, entry)", "(atena_number, atena_number)"),
+			"some": func(s string) string { return s + " WHERE id <> 3" },
+		},
+	} {
+		for name, filling := range fillings {
+			t.Run(index+"/"+name, func(t *testing.T) {
+				h := base.copy(t)
+				h.refill(index, filling)
+				r := h.verify()
+				wantKinds(t, r, Edited)
+				if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Text, "索引") {
+					t.Errorf("got %+v, want the index alone", r.Problems)
 				}
-				if _, err := db.Exec("UPDATE sqlite_master SET sql = $1 WHERE name = $2", s, index); err != nil {
-					t.Fatal(err)
-				}
-				if err := db.Close(); err != nil {
-					t.Fatal(err)
-				}
-				if s != text {
-					h.tamper("REINDEX " + index)
-				}
-			}
-			wantKinds(t, h.verify(), Edited)
-		})
+			})
+		}
+	}
+}
+
+// refill fills an index as another statement would, and puts its own statement back.
+func (h *house) refill(index string, filling func(string) string) {
+	h.t.Helper()
+	spell := func(statement string) (before string) {
+		db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=writable_schema(1)")
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		err = db.QueryRow("SELECT sql FROM sqlite_master WHERE name = $1", index).Scan(&before)
+		if err == nil && statement != "" {
+			_, err = db.Exec("UPDATE sqlite_master SET sql = $1 WHERE name = $2", statement, index)
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			h.t.Fatal(err)
+		}
+		return before
+	}
+	own := spell("")
+	if filling(own) == own {
+		h.t.Fatalf("%s: nothing is changed by it", own)
+	}
+	spell(filling(own))
+	h.tamper("REINDEX " + index)
+	spell(own)
+}
+
+// TestIndexesAreReadByThemselves makes sure that what is compared with a table is not read
+// from that table.
+func TestIndexesAreReadByThemselves(t *testing.T) {
+	h := filled(t)
+	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	known := map[string]bool{}
+	for _, x := range indexes() {
+		var a, b, c int
+		var plan string
+		if err := db.QueryRow("EXPLAIN QUERY PLAN "+x.query).Scan(&a, &b, &c, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, "USING COVERING INDEX "+x.name) {
+			t.Errorf("%s: %s", x.query, plan)
+		}
+		known[x.name] = true
+	}
+	rows, err := db.Query("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name LIKE 'audit%'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil || !known[name] {
+			t.Errorf("index %s is not verified: %v", name, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -105,10 +105,11 @@ func (w *walk) both(ctx context.Context, db *store.DB) error {
 		return err
 	}
 	var torn []string
+	var found []*tally
 	side, ctx := errgroup.WithContext(ctx)
 	side.Go(func() error {
 		return store.Read(ctx, db, func(ctx context.Context, tx *store.Tx) (err error) {
-			torn, err = tornIndexes(ctx, tx)
+			found, torn, err = readIndexes(ctx, tx, w.tallies)
 			return err
 		})
 	})
@@ -117,9 +118,7 @@ func (w *walk) both(ctx context.Context, db *store.DB) error {
 	if err == nil {
 		w.file.place(w.numbers.losses, w.verifier)
 		w.explain()
-	}
-	for _, table := range torn {
-		w.report.add(Edited, "", "表 %s の索引が、表と一致しません。", table)
+		w.explainIndexes(found, torn)
 	}
 	return err
 }

@@ -1,13 +1,10 @@
 package audit
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"kakehashi/internal/store"
 )
 
 // explain says in plain words what was done to the record.
@@ -263,25 +260,4 @@ func (w *walk) explainLosses() {
 		}
 		w.report.add(Cut, fmt.Sprint(l.stands+1), "第%d件から第%d件までが失われています（%sに申告済み）。", l.stands+1, l.lost, day)
 	}
-}
-
-// tornIndexes names the tables whose indexes do not say what the tables say: a search
-// that misses an entry would be as good as an entry that is gone.
-func tornIndexes(ctx context.Context, tx *store.Tx) (torn []string, err error) {
-	for _, p := range parts() {
-		whole := true
-		err := queryRows(ctx, tx, func(rows *store.Rows) error {
-			var verdict string
-			err := rows.Scan(&verdict)
-			whole = whole && verdict == "ok"
-			return err
-		}, "SELECT integrity_check FROM pragma_integrity_check($1)", p.table)
-		if err != nil {
-			return torn, fmt.Errorf("check the indexes: %w", err)
-		}
-		if !whole {
-			torn = append(torn, p.table)
-		}
-	}
-	return torn, nil
 }

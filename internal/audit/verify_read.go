@@ -11,7 +11,18 @@ import (
 // takes every cell as it comes.
 
 // cursor reads the rows of a query one by one.
-type cursor struct{ *store.Cells }
+type cursor struct {
+	*store.Cells
+	tallies []*tally
+}
+
+// Next counts the row for the indexes and goes to the next.
+func (c *cursor) Next() error {
+	for _, t := range c.tallies {
+		t.row(c.Row)
+	}
+	return c.Cells.Next()
+}
 
 // number gives a cell that should be a number; what is none gives -1 and false.
 func (c *cursor) number(i int) (int64, bool) {
@@ -34,8 +45,7 @@ func (c *cursor) bytes(i int) ([]byte, bool) {
 }
 
 // entry gives the row of an entry, and whether every cell is of its type.
-func (c *cursor) entry() (*row, bool) {
-	r := &row{}
+func (c *cursor) entry(r *row) bool {
 	var ok [13]bool
 	r.id, ok[0] = c.number(0)
 	r.writer, ok[1] = c.text(1)
@@ -50,7 +60,7 @@ func (c *cursor) entry() (*row, bool) {
 	r.body, ok[10] = c.text(10)
 	r.salt, ok[11] = c.bytes(11)
 	r.mac, ok[12] = c.bytes(12)
-	return r, !slices.Contains(ok[:], false)
+	return !slices.Contains(ok[:], false)
 }
 
 // leaf is a row of audit_leaf.

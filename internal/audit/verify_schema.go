@@ -91,5 +91,8 @@ func (w *walk) schema(ctx context.Context, tx *store.Tx) error {
 			return fmt.Errorf("read the record: %w", err)
 		}
 	}
-	return nil
+	if w.whole {
+		w.tallies, err = tallies(ctx, tx)
+	}
+	return err
 }

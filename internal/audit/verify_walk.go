@@ -25,7 +25,9 @@ type walk struct {
 	whole    bool // all tables are there
 
 	entries, leaves, queue, persons, heads cursor
+	tallies                                []*tally // of the tables, what their indexes should hold
 
+	row      row // the entry that is being judged
 	tree     *tree
 	hollow   bool  // a leaf is unknown: no root can be computed any more
 	proved   *tree // grows beyond tree over entries that wait, as far as the file proves it
@@ -65,6 +67,11 @@ func (w *walk) all(ctx context.Context, tx *store.Tx) (err error) {
 			return fmt.Errorf("read the record: %w", err)
 		}
 		into.Cells = cells
+		for _, t := range w.tallies {
+			if t.table == parts()[i].table {
+				into.tallies = append(into.tallies, t)
+			}
+		}
 		defer func() { err = errors.Join(err, cells.Close()) }()
 	}
 	for w.entries.Live {
@@ -77,7 +84,8 @@ func (w *walk) all(ctx context.Context, tx *store.Tx) (err error) {
 
 // visit judges the next entry.
 func (w *walk) visit() error {
-	r, sound := w.entries.entry()
+	r := &w.row
+	sound := w.entries.entry(r)
 	if err := w.entries.Next(); err != nil {
 		return err
 	}
@@ -215,8 +223,9 @@ func (w *walk) sealed(r *row, hash [hashSize]byte, fits, queued bool) error {
 	}
 	w.report.Sealed++
 	l := w.leaves.leaf()
-	c := claim{name: r.name(), id: r.id, place: w.tree.size() + 1, has: hash}
+	c := claim{id: r.id, place: w.tree.size() + 1, has: hash}
 	if l.position > w.tree.size() {
+		c.name = r.name()
 		w.found.unleafed.add(c)
 		w.believe(r, fits)
 		return errors.Join(w.grow(hash[:], true), w.skipPersons(r.id))
@@ -224,7 +233,7 @@ func (w *walk) sealed(r *row, hash [hashSize]byte, fits, queued bool) error {
 	right := fits && !queued && l.sound && l.entry == r.id && l.lookup == r.lookup && bytes.Equal(l.hash, hash[:])
 	w.believe(r, right)
 	if !right {
-		c.wants = hashOf(l.hash)
+		c.name, c.wants = r.name(), hashOf(l.hash)
 		w.found.wrong.add(c)
 	}
 	if err := errors.Join(w.leaves.Next(), w.grow(l.hash, l.sound)); err != nil {
