@@ -44,14 +44,6 @@ func nameTaken() error {
 		WithCode("KKH3211").WithReason("exists")
 }
 
-// nothingToBackUp is the refusal of an empty database, unless that could not be found out.
-func nothingToBackUp(err error) error {
-	if err != nil {
-		return nil
-	}
-	return fault.New(fault.Conflict, "the database is empty: there is nothing to back up").WithCode("KKH3203").WithReason("empty")
-}
-
 func copyTo(ctx context.Context, db *DB, partial string) error {
 	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -65,8 +57,12 @@ func copyTo(ctx context.Context, db *DB, partial string) error {
 		return fmt.Errorf("back up: %w", classify(err))
 	}
 	var tables int
-	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil || tables == 0 {
-		return errors.Join(classify(err), nothingToBackUp(err), conn.Close())
+	switch err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); {
+	case err != nil:
+		return errors.Join(classify(err), conn.Close())
+	case tables == 0:
+		empty := fault.New(fault.Conflict, "the database is empty: there is nothing to back up").WithCode("KKH3203").WithReason("empty")
+		return errors.Join(empty, conn.Close())
 	}
 	// The pool of a running gateway may only query; VACUUM INTO writes another file.
 	_, err = conn.ExecContext(ctx, "PRAGMA query_only(0)")
