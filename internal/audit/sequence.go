@@ -54,11 +54,11 @@ func (s *sequence) place(ctx context.Context, tx *store.Tx, rows []*row) ([]*row
 	}
 	// What has been added to the schema may take away what was written: only what stands
 	// there is written.
-	var stand int
-	if err := tx.QueryRow(ctx, countPlaced, rows[0].id, s.id).Scan(&stand); err != nil {
+	stand, err := tx.Number(ctx, countPlaced, rows[0].id, s.id)
+	if err != nil {
 		return nil, fmt.Errorf("count the entries written: %w", err)
 	}
-	if stand != len(rows) {
+	if stand != int64(len(rows)) {
 		return nil, inconsistent("entries that were written do not stand there")
 	}
 	return strays, nil

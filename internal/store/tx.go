@@ -123,6 +123,19 @@ func (tx *Tx) write(ctx context.Context, query string, rows [][]any) (int64, err
 	return n, classify(err)
 }
 
+// Number runs, inside a transaction, a query for one number. Its statement stays prepared,
+// so that a query that is part of every transaction costs little.
+func (tx *Tx) Number(ctx context.Context, query string, args ...any) (int64, error) {
+	if tx.w == nil {
+		return 0, fault.New(fault.Internal, "a statement was to stay prepared on a snapshot")
+	}
+	if tx.failed != nil {
+		return 0, tx.failed
+	}
+	n, err := tx.w.number(ctx, query, args)
+	return n, classify(err)
+}
+
 // Query runs a query. The caller closes its rows before anything else is done with tx.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	if tx.failed != nil {

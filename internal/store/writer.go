@@ -201,6 +201,36 @@ func (w *writer) each(ctx context.Context, raw any, query string, take int, rows
 	return changed, nil
 }
 
+// number runs a query for one number, by a statement that stays prepared.
+func (w *writer) number(ctx context.Context, query string, args []any) (n int64, err error) {
+	bound, err := named(nil, args)
+	if err != nil {
+		return 0, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	err = w.conn.Raw(func(raw any) (err error) {
+		stmt, err := w.prepare(ctx, raw, query)
+		if err != nil {
+			return err
+		}
+		rows, err := stmt.QueryContext(ctx, bound)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		row := make([]driver.Value, 1)
+		if err := rows.Next(row); err != nil {
+			return err
+		}
+		var ok bool
+		if n, ok = row[0].(int64); !ok {
+			return fault.New(fault.Internal, "a number was asked for and something else found")
+		}
+		return nil
+	})
+	return n, err
+}
+
 // forms are the texts in which a statement is executed.
 type forms struct {
 	one     string
