@@ -40,7 +40,10 @@
 //
 // entry.go says what is written, hash.go how it is bound, append.go and committer.go how it
 // gets to the disk, sealer.go how it is sealed, start.go and catchup.go what a new writer
-// does about its predecessors and a restored database. verify*.go read the record as a stranger would and
-// share only hash.go and checkpoint.go with the rest. sqlite.go holds what PostgreSQL will do
-// otherwise.
+// does about its predecessors and a restored database, proof.go how one lookup is proved
+// elsewhere. verify*.go read the record as a stranger would: the walk through the tables,
+// their indexes (verify_index.go) and the schema itself (verify_schema.go), which a start
+// compares too, since a trigger can take away what was written. They share only hash.go,
+// checkpoint.go and the reading of checkfile.go with the rest. sqlite.go holds what
+// PostgreSQL will do otherwise.
 package audit
