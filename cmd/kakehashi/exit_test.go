@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"kakehashi/internal/fault"
@@ -32,5 +33,20 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.err, got, c.want)
 		}
+	}
+}
+
+// A crash ends with SIGABRT, which a shell and a scheduler read as 134, and not with Go's 2,
+// which reads as a warning. SIGQUIT takes the way of an unhandled panic.
+func TestCrashIs134(t *testing.T) {
+	t.Parallel()
+	demo := startDemo(t, t.TempDir())
+	if err := demo.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	<-demo.ended
+	status, ok := demo.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() {
+		t.Errorf("got %v, want ended by SIGABRT without a core file", demo.cmd.ProcessState)
 	}
 }
