@@ -80,7 +80,7 @@ func importMap() map[string][]arrow {
 			{"internal/staff", "asks who may see what"},
 			{"internal/store", "runs transactions"},
 		},
-		"internal/ledger": {},
+		"internal/ledger": {{"internal/fault", errs}},
 		"internal/ledgerdb": {
 			{"internal/fault", errs},
 			{"internal/ledger", words},

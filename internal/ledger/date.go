@@ -90,3 +90,8 @@ func ParseDate(s string) (Date, bool) {
 	}
 	return Date{}, false
 }
+
+// After tells whether every day that d can be lies after every day that other can be.
+func (d Date) After(other Date) bool {
+	return d.Year != 0 && other.Year != 0 && d.first() > other.last()
+}
