@@ -73,9 +73,23 @@ func (l *Log) Record(ctx context.Context, e Entry) error {
 // Append records an entry in the transaction that it concerns: both are committed, or
 // neither. After an error the transaction cannot be committed any more.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, e Entry) error {
-	r, err := l.encode(e)
+	return l.AppendAll(ctx, tx, []Entry{e})
+}
+
+// AppendAll is Append for several entries at once, in their order.
+func (l *Log) AppendAll(ctx context.Context, tx *store.Tx, entries []Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	rows := make([]*row, len(entries))
+	var err error
+	for i, e := range entries {
+		if rows[i], err = l.encode(e); err != nil {
+			break
+		}
+	}
 	if err == nil {
-		err = l.place(ctx, tx, []*row{r})
+		err = l.place(ctx, tx, rows)
 	}
 	if err != nil {
 		err = unwritable(err)

@@ -20,7 +20,8 @@ const (
 	Refused      Kind = "refused"       // it was not allowed
 	Interrupted  Kind = "interrupted"   // the writer of an intent was gone before its outcome
 	Withheld     Kind = "withheld"      // no answer was given, because its outcome could not be kept or nobody waited
-	Change       Kind = "change"        // the ledger was changed
+	Change       Kind = "change"        // the ledger was changed, or what is owed to a neighbour
+	Delivery     Kind = "delivery"      // a neighbour was told of a change, or that came to a stop
 	Read         Kind = "read"          // the record itself was searched or exported
 	TokenRefused Kind = "token_refused" // who asked could not show who they are
 	Probe        Kind = "probe"         // the record can be written again
@@ -30,7 +31,7 @@ const (
 // Known tells whether there is such a kind.
 func (k Kind) Known() bool {
 	switch k {
-	case Opened, Intent, Outcome, Refused, Interrupted, Withheld, Change, Read, TokenRefused, Probe, Loss:
+	case Opened, Intent, Outcome, Refused, Interrupted, Withheld, Change, Delivery, Read, TokenRefused, Probe, Loss:
 		return true
 	}
 	return false
@@ -53,7 +54,7 @@ type Actor struct {
 // Subject is a person whom an entry concerns.
 type Subject struct {
 	Atena string `json:"atena_number"` // 宛名番号
-	Role  string `json:"role"`         // asked, shown, candidate, case: a lower-case word
+	Role  string `json:"role"`         // asked, shown, candidate, case, told, numbered: a lower-case word
 }
 
 // SourceEnd is how the question to one source ended.

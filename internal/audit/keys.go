@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -139,6 +140,16 @@ func loadPublicKey(path string) (note.Verifier, error) {
 		return nil, keyFault(path, errors.New("not a public key"))
 	}
 	return verifier, nil
+}
+
+// Derive gives a key for another use of the municipality's secret, by HKDF (RFC 5869):
+// whoever has it learns nothing of the record's keys. The same use gives the same key.
+func (k Keys) Derive(use string) ([32]byte, error) {
+	derived, err := hkdf.Key(sha256.New, k.mac, nil, "kakehashi "+use, 32)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("derive a key: %w", err)
+	}
+	return [32]byte(derived), nil
 }
 
 // digest is the keyed digest of what stood in one field of a search.
