@@ -20,17 +20,20 @@ import (
 // and caller all read one table.
 type attempt struct {
 	timeout time.Duration
+	fair    time.Duration // how long a neighbour must have had before a caller's deadline counts against it
 	limit   int64
 	next    http.RoundTripper
 }
 
-// RoundTrip gives a reply of status 200 whose body is JSON and in memory, or an *end.
+// RoundTrip gives a reply of status 200 whose body is JSON and in memory, or an *end. What
+// it says of a write is whether the neighbour may have had the whole request.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	caller := req.Context()
 	own, cancel := context.WithTimeoutCause(caller, a.timeout, errAttempt)
 	defer cancel()
 	began := time.Now()
 	resp, err := a.next.RoundTrip(req.WithContext(own))
+	sent := err == nil || wasSent(err)
 	if err == nil {
 		var body []byte
 		body, err = readReply(resp, a.limit)
@@ -40,16 +43,19 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
-	if e, ok := errors.AsType[*end](err); ok {
-		return nil, e
+	var e end
+	switch {
+	case isEnd(err):
+		e = *endOfTransport(err) // a copy: others may hold it
+	case caller.Err() != nil:
+		e = *endOfCaller(caller, time.Since(began) >= a.fair)
+	case own.Err() != nil:
+		e = end{reason: TimedOut, cause: context.Cause(own)}
+	default:
+		e = *endOfTransport(err)
 	}
-	if caller.Err() != nil {
-		return nil, endOfCaller(caller, time.Since(began) >= a.timeout/2)
-	}
-	if own.Err() != nil {
-		return nil, &end{reason: TimedOut, cause: context.Cause(own)}
-	}
-	return nil, endOfTransport(err)
+	e.sent = sent
+	return nil, &e
 }
 
 // whole is a body that was read to its end.
@@ -112,6 +118,10 @@ const refusalLimit = 64 << 10
 func readRefusal(resp *http.Response) *end {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, refusalLimit))
 	e := &end{status: resp.StatusCode, detail: strconv.Itoa(resp.StatusCode)}
+	if codes := errorCodes(body); codes != "" && e.status >= 400 && e.status < 500 {
+		e.named = true
+		e.detail += " " + codes
+	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized:
 		e.reason = Unauthorized
@@ -123,9 +133,6 @@ func readRefusal(resp *http.Response) *end {
 		e.reason, e.after = ServerError, retryAfter(resp.Header)
 	case code >= 400:
 		e.reason = NotAccepted
-		if codes := errorCodes(body); codes != "" {
-			e.detail += " " + codes
-		}
 	default: // 2xx without an answer, or a redirection, which is not followed
 		e.reason = Unreadable
 	}

@@ -51,7 +51,7 @@ type breaker struct {
 	window  time.Duration
 	openFor time.Duration
 	circuit *gobreaker.CircuitBreaker[*http.Response]
-	next    http.RoundTripper
+	next    http.RoundTripper // the way of reads
 	log     *slog.Logger
 
 	// mu is taken inside gobreaker's lock, which its callbacks hold. So nothing calls
@@ -91,10 +91,13 @@ func judged(err error) breaks {
 	return counts
 }
 
-// RoundTrip lets the call through unless the breaker is open.
-func (b *breaker) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip lets a read through unless the breaker is open.
+func (b *breaker) RoundTrip(req *http.Request) (*http.Response, error) { return b.pass(req, b.next) }
+
+// pass lets a call through to next unless the breaker is open.
+func (b *breaker) pass(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 	defer b.tell(req.Context())
-	resp, err := b.circuit.Execute(func() (*http.Response, error) { return b.next.RoundTrip(req) })
+	resp, err := b.circuit.Execute(func() (*http.Response, error) { return next.RoundTrip(req) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		closeRequest(req)
 		return nil, &end{reason: BreakerOpen}

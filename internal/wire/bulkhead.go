@@ -22,6 +22,11 @@ func newBulkhead(cfg Config, next http.RoundTripper) *bulkhead {
 	return &bulkhead{permits: semaphore.NewWeighted(int64(cfg.Concurrency)), wait: cfg.QueueWait, next: next}
 }
 
+// beside gives a bulkhead that leads elsewhere and shares the permits of this one.
+func (b *bulkhead) beside(next http.RoundTripper) *bulkhead {
+	return &bulkhead{permits: b.permits, wait: b.wait, next: next}
+}
+
 // RoundTrip waits a short time for a permit and passes the call on.
 func (b *bulkhead) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !b.permits.TryAcquire(1) {

@@ -1,11 +1,15 @@
 // Package wire makes one bounded call to the outside and says what its outcome means.
 //
-// A call passes, from the outside in: the caller's deadline and the target's own total;
+// A read passes, from the outside in: the caller's deadline and the target's own total;
 // go-retryablehttp, which tries a safe read again while time is left; the breaker
 // (gobreaker), which sees every attempt and opens after so many failures within a window;
 // the bulkhead; the attempt's own timeout, inside which the reply is read whole, up to its
 // limit; the token; the traced transport. Breaker inside retry: the other way round fifty
 // calls to a dead neighbour made 250 attempts and never opened it.
+//
+// A write (Send) takes the same way without the retry: it is sent once, by nobody repeated,
+// and whether it went out is known afterwards (gate.go), since that decides what its end
+// means (send.go).
 //
 // However a call ends, the caller gets an answer or a fault with one of the reasons of one
 // table (end.go), which breaker and retry read as well. A client serves one target: a
@@ -45,6 +49,7 @@ type Client struct {
 	cfg     Config
 	http    *http.Client
 	breaker *breaker
+	writes  http.RoundTripper // from the breaker on
 	tokens  *tokenSource
 	own     *http.Transport // nil where the transport is somebody else's
 }
@@ -78,8 +83,15 @@ func New(target string, scopes []string, cfg Config, rooms Rooms) (*Client, erro
 		return nil, err
 	}
 	c.tokens = newTokenSource(cfg, scopes, secret, rooms.Tokens, out)
-	one := &attempt{timeout: cfg.AttemptTimeout, limit: cfg.BodyLimit, next: &authorizer{tokens: c.tokens, next: out}}
-	c.breaker = newBreaker(target, cfg, newBulkhead(cfg, one), rooms.Log)
+	reads := newBulkhead(cfg, &attempt{
+		timeout: cfg.AttemptTimeout, fair: cfg.AttemptTimeout / 2, limit: cfg.BodyLimit,
+		next: &authorizer{tokens: c.tokens, next: out},
+	})
+	c.writes = reads.beside(&attempt{
+		timeout: cfg.SendTimeout, fair: min(cfg.AttemptTimeout, cfg.SendTimeout/2), limit: cfg.BodyLimit,
+		next: &authorizer{tokens: c.tokens, next: &gated{next: out}},
+	})
+	c.breaker = newBreaker(target, cfg, reads, rooms.Log)
 	c.http = &http.Client{Transport: c.breaker} // follows no redirection: attempt takes it for no answer
 	return c, nil
 }

@@ -357,7 +357,7 @@ func loopback(t testing.TB, answer http.HandlerFunc) *httptest.Server {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"access_token":"abc","token_type":"Bearer","expires_in":600}`)
 	})
-	mux.HandleFunc("POST /"+resource, answer)
+	mux.HandleFunc("POST /", answer)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server

@@ -27,6 +27,7 @@ type Config struct {
 
 	Timeout        time.Duration `config:"timeout" default:"3s" doc:"1回の照会の全体の制限時間（再試行を含む）"`
 	AttemptTimeout time.Duration `config:"attempt_timeout" default:"1s" doc:"1回の試行の制限時間"`
+	SendTimeout    time.Duration `config:"send_timeout" default:"30s" doc:"書込み（届けること）1回の制限時間。書込みはやり直しません。書込みのない相手先では使いません"`
 	Retries        int           `config:"retries" default:"2" doc:"照会を制限時間内にやり直す回数"`
 	RetryWaitMax   time.Duration `config:"retry_wait_max" default:"500ms" doc:"やり直すまでの待ち時間の上限（相手先が時刻を指定したときを除く）"`
 	BodyLimit      int64         `config:"body_limit" default:"1MiB" unit:"size" doc:"回答の大きさの上限。超えると読まずに「取得できませんでした」とします"`
@@ -45,7 +46,7 @@ type Config struct {
 // the neighbour is.
 func Defaults() Config {
 	return Config{
-		Timeout: 3 * time.Second, AttemptTimeout: time.Second,
+		Timeout: 3 * time.Second, AttemptTimeout: time.Second, SendTimeout: 30 * time.Second,
 		Retries: 2, RetryWaitMax: 500 * time.Millisecond, BodyLimit: 1 << 20,
 		Concurrency: 16, QueueWait: 200 * time.Millisecond,
 		BreakerFailures: 5, BreakerWindow: time.Minute, BreakerOpenFor: 10 * time.Second,
@@ -73,6 +74,7 @@ func (c Config) Validate() error {
 	add((c.CertFile == "") != (c.KeyFile == ""), "client_key_file", "クライアント証明書と秘密鍵は両方指定してください")
 	add(c.Timeout <= 0, "timeout", "0より長くしてください")
 	add(c.AttemptTimeout <= 0 || c.AttemptTimeout > c.Timeout, "attempt_timeout", "0より長く、timeout 以下にしてください")
+	add(c.SendTimeout <= 0 || c.SendTimeout > 10*time.Minute, "send_timeout", "0より長く、10分以下にしてください")
 	add(c.Retries < 0 || c.Retries > 10, "retries", "0から10にしてください")
 	add(c.RetryWaitMax <= 0 || c.RetryWaitMax > 30*time.Second, "retry_wait_max", "0より長く、30秒以下にしてください")
 	add(c.BodyLimit < 1<<10 || c.BodyLimit > 1<<30, "body_limit", "1KiBから1GiBにしてください")

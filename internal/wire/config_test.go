@@ -25,6 +25,7 @@ func TestValidateNamesEveryKey(t *testing.T) {
 		"/client_key_file":                      func(c *Config) { c.CertFile = "x" },
 		"/timeout /queue_wait /attempt_timeout": func(c *Config) { c.Timeout = 0 },
 		"/attempt_timeout":                      func(c *Config) { c.AttemptTimeout = 4 * time.Second },
+		"/send_timeout":                         func(c *Config) { c.SendTimeout = 0 },
 		"/retries":                              func(c *Config) { c.Retries = -1 },
 		"/retry_wait_max":                       func(c *Config) { c.RetryWaitMax = time.Minute },
 		"/body_limit":                           func(c *Config) { c.BodyLimit = 0 },

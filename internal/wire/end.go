@@ -48,7 +48,7 @@ const (
 )
 
 // meaningOf is the one table of what every end of a safe read means. All of it is
-// "nothing happened", since a read changes nothing.
+// "nothing happened", since a read changes nothing; of a write see meaningOfWrite.
 func meaningOf(reason string) meaning {
 	switch reason {
 	case Down:
@@ -89,6 +89,8 @@ type end struct {
 	status int           // of HTTP; 0 where none came
 	after  time.Duration // the neighbour's Retry-After; 0: it named none
 	detail string        // codes of the neighbour's errors[], or what is unreadable: never its text
+	named  bool          // a 4xx whose body holds the neighbour's errors[]
+	sent   bool          // of a write: it went out, so that the neighbour may have done it
 	spared bool          // the caller's deadline came so soon that nothing is said about the neighbour
 	cause  error
 }
@@ -130,6 +132,11 @@ func endOfCaller(ctx context.Context, fair bool) *end {
 		return &end{reason: TimedOut, spared: !fair, cause: context.Cause(ctx)}
 	}
 	return &end{reason: Cancelled, cause: context.Cause(ctx)}
+}
+
+func isEnd(err error) bool {
+	_, ok := errors.AsType[*end](err)
+	return ok
 }
 
 // endOfTransport is the end of a call that brought no response.
