@@ -32,14 +32,15 @@ type Grant struct {
 
 // Procedure is what one procedure (事務手続) may see, and on what legal ground.
 type Procedure struct {
-	ID          string  `config:"id,required" doc:"事務手続の識別子"`
-	Name        string  `config:"name,required" doc:"画面に出す名前"`
-	LegalBasis  string  `config:"legal_basis,required" doc:"根拠法令(日付つきで管理し、変わったら新しい行を足します)"`
-	From        string  `config:"from" format:"date" doc:"有効期間の初日"`
-	To          string  `config:"to" format:"date" doc:"有効期間の末日"`
-	Purposes    []Code  `config:"purposes,required" doc:"利用目的"`
-	Rights      []Right `config:"rights,required" doc:"役割ごとに見てよい項目"`
-	WithoutCase []Code  `config:"without_case" doc:"案件なしで照会してよい理由(空なら案件なしは不可)"`
+	ID          string   `config:"id,required" doc:"事務手続の識別子"`
+	Name        string   `config:"name,required" doc:"画面に出す名前"`
+	LegalBasis  string   `config:"legal_basis,required" doc:"根拠法令(日付つきで管理し、変わったら新しい行を足します)"`
+	From        string   `config:"from" format:"date" doc:"有効期間の初日"`
+	To          string   `config:"to" format:"date" doc:"有効期間の末日"`
+	Purposes    []Code   `config:"purposes,required" doc:"利用目的"`
+	Rights      []Right  `config:"rights,required" doc:"役割ごとに見てよい項目"`
+	WithoutCase []Code   `config:"without_case" doc:"案件なしで照会してよい理由(空なら案件なしは不可)"`
+	Changes     []string `config:"changes" enum:"registration|mailing_address" doc:"この事務手続で行える台帳の変更(空なら変更は不可)"`
 }
 
 // Code is a code of the configuration with its word on screen.

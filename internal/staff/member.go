@@ -39,13 +39,24 @@ const (
 	SearchRecord Verb = "search_record"
 	ExportRecord Verb = "export_record"
 	Probe        Verb = "probe"
-	Watch        Verb = "watch" // see how the gateway and its neighbours do
+	Watch        Verb = "watch"         // see how the gateway and its neighbours do, and what is owed to whom
+	Apply        Verb = "apply"         // change the ledger
+	Show         Verb = "show"          // see one beneficiary
+	SearchLedger Verb = "search_ledger" // find a beneficiary
+	Replay       Verb = "replay"        // have what was parked told after all
+	Discard      Verb = "discard"       // leave untold what was parked
+)
+
+// The changes of the ledger that a procedure may allow.
+const (
+	Registration   = "registration"    // 認定
+	MailingAddress = "mailing_address" // 送付先
 )
 
 // may is the table of verbs and roles.
 func may(role Role, verb Verb) bool {
 	switch verb {
-	case Lookup, Find:
+	case Lookup, Find, Apply, Show, SearchLedger:
 		return role == CaseWorker
 	case OpenCase, CloseCase:
 		return role == CaseSystem
@@ -53,8 +64,27 @@ func may(role Role, verb Verb) bool {
 		return role == Auditor
 	case Probe:
 		return role == Operator || role == Integrator
+	case Replay, Discard:
+		return role == Operator
 	case Watch:
 		return true // anybody to whom a role was granted
+	default:
+		return false
+	}
+}
+
+// barred tells whether a role takes the verb away from whoever has it, whatever other
+// roles were granted: a contractor (委託先) does not decide what neighbours are told.
+func barred(role Role, verb Verb) bool {
+	return role == Contractor && (verb == Replay || verb == Discard)
+}
+
+// onBasis tells whether the verb concerns persons, so that it needs a procedure, a purpose
+// of it, and a case or a reason for having none.
+func onBasis(verb Verb) bool {
+	switch verb {
+	case Lookup, Find, Apply, Show, SearchLedger:
+		return true
 	default:
 		return false
 	}

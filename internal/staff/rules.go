@@ -28,6 +28,7 @@ type Act struct {
 	Basis   ledger.Basis
 	Case    *ledger.Case // the fact behind Basis.Case; nil: no such case
 	Persons []ledger.AtenaNumber
+	Change  string // of Apply: which change, [Registration] or [MailingAddress]
 	At      time.Time
 }
 
@@ -95,10 +96,15 @@ func (r Rules) Roles(who Member, at time.Time) []Role {
 	return roles
 }
 
-// RoleFor gives the role in which the member does what the verb says: the first that allows
-// it, else the first of all, else "".
+// RoleFor gives the role in which the member does what the verb says: one that forbids it,
+// else the first that allows it, else the first of all, else "".
 func (r Rules) RoleFor(who Member, verb Verb, at time.Time) Role {
 	roles := r.Roles(who, at)
+	for _, role := range roles {
+		if barred(role, verb) {
+			return role
+		}
+	}
 	for _, role := range roles {
 		if may(role, verb) {
 			return role
@@ -110,9 +116,15 @@ func (r Rules) RoleFor(who Member, verb Verb, at time.Time) Role {
 	return roles[0]
 }
 
+// NoCase tells whether the verb was to be done on a basis without a case (案件なし), which is
+// marked for self-inspection. A Show on no basis at all shows nobody.
+func NoCase(verb Verb, b ledger.Basis) bool {
+	return onBasis(verb) && b.Case == "" && (verb != Show || b != ledger.Basis{})
+}
+
 // Authorize tells which items the member may see for the act. For a Lookup and a Find that
-// is never an empty list without an error. An error is Denied, with a message number that
-// says what to do.
+// is never an empty list without an error. A Show on no basis at all needs the role alone
+// and gives no item. An error is Denied, with a message number that says what to do.
 func (r Rules) Authorize(who Member, a Act) ([]ledger.Item, error) {
 	roles, err := r.admit(who, a)
 	if err != nil {
@@ -121,7 +133,7 @@ func (r Rules) Authorize(who Member, a Act) ([]ledger.Item, error) {
 	if reading := a.Verb == SearchRecord || a.Verb == ExportRecord; reading && a.Basis.Purpose != "" && !hasCode(ReadingPurposes(), a.Basis.Purpose) {
 		return nil, denied("KKH1216", "purpose_missing", "the purpose is not one for which the record is read")
 	}
-	if a.Verb != Lookup && a.Verb != Find {
+	if !onBasis(a.Verb) || a.Verb == Show && a.Basis == (ledger.Basis{}) {
 		return nil, nil
 	}
 	p, ok := r.procedure(a.Basis.Procedure, a.At)
@@ -134,19 +146,28 @@ func (r Rules) Authorize(who Member, a Act) ([]ledger.Item, error) {
 	if err := concerns(p, a); err != nil {
 		return nil, err
 	}
+	if a.Verb == Apply && !slices.Contains(p.Changes, a.Change) {
+		return nil, denied("KKH1224", "change_not_allowed", "the procedure does not allow this change")
+	}
+	items := itemsOf(p, roles, a.Verb)
+	if len(items) == 0 && (a.Verb == Lookup || a.Verb == Find) {
+		return nil, denied("KKH1223", "no_items", "the procedure may see nothing of this")
+	}
+	return items, nil
+}
+
+// itemsOf gives what the procedure lets the roles see that allow the verb.
+func itemsOf(p Procedure, roles []Role, verb Verb) []ledger.Item {
 	var items []ledger.Item
 	for _, item := range ledger.Items() {
 		if slices.ContainsFunc(p.Rights, func(right Right) bool {
 			return slices.Contains(right.Items, string(item)) &&
-				slices.ContainsFunc(roles, func(role Role) bool { return slices.Contains(right.Roles, string(role)) && may(role, a.Verb) })
+				slices.ContainsFunc(roles, func(role Role) bool { return slices.Contains(right.Roles, string(role)) && may(role, verb) })
 		}) {
 			items = append(items, item)
 		}
 	}
-	if len(items) == 0 {
-		return nil, denied("KKH1223", "no_items", "the procedure may see nothing of this")
-	}
-	return items, nil
+	return items
 }
 
 // admit checks the way of authentication and that a role allows the verb.
@@ -157,6 +178,9 @@ func (r Rules) admit(who Member, a Act) ([]Role, error) {
 	roles := r.Roles(who, a.At)
 	if len(roles) == 0 {
 		return nil, denied("KKH1211", "no_grant", "nobody granted this member a role")
+	}
+	if slices.ContainsFunc(roles, func(role Role) bool { return barred(role, a.Verb) }) {
+		return nil, denied("KKH1225", "role", "a contractor may not do this, whatever other roles were granted")
 	}
 	if !slices.ContainsFunc(roles, func(role Role) bool { return may(role, a.Verb) }) {
 		return nil, denied("KKH1213", "role", "the role does not include this")
