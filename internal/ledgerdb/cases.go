@@ -1,5 +1,6 @@
-// Package ledgerdb keeps the ledger's own tables: for now the cases (案件) on which staff
-// may look somebody up. No other package queries them.
+// Package ledgerdb keeps the ledger's own tables: the cases (案件) on which staff act, the
+// persons and beneficiaries of the ledger, and the commands that were carried out. No other
+// package queries them.
 package ledgerdb
 
 import (
@@ -27,8 +28,8 @@ func FindCase(ctx context.Context, db *store.DB, id ledger.CaseID) (ledger.Case,
 	return readCase(rows, id)
 }
 
-// caseOf gives the case of that number as a transaction sees it; false: there is none.
-func caseOf(ctx context.Context, tx *store.Tx, id ledger.CaseID) (ledger.Case, bool, error) {
+// CaseOf gives the case of that number as a transaction sees it; false: there is none.
+func CaseOf(ctx context.Context, tx *store.Tx, id ledger.CaseID) (ledger.Case, bool, error) {
 	rows, err := tx.Query(ctx, selectCase, string(id))
 	if err != nil {
 		return ledger.Case{}, false, fmt.Errorf("read a case: %w", err)
@@ -64,7 +65,7 @@ func OpenCase(ctx context.Context, tx *store.Tx, c ledger.Case, by string, at ti
 	persons := slices.Clone(c.Persons)
 	slices.Sort(persons)
 	persons = slices.Compact(persons)
-	old, exists, err := caseOf(ctx, tx, c.ID)
+	old, exists, err := CaseOf(ctx, tx, c.ID)
 	if err != nil {
 		return false, err
 	}
@@ -93,7 +94,7 @@ func OpenCase(ctx context.Context, tx *store.Tx, c ledger.Case, by string, at ti
 
 // CloseCase closes the case. Closing a closed one is no error; one that never was is NotFound.
 func CloseCase(ctx context.Context, tx *store.Tx, id ledger.CaseID, at time.Time) error {
-	_, exists, err := caseOf(ctx, tx, id)
+	_, exists, err := CaseOf(ctx, tx, id)
 	if err != nil {
 		return err
 	}
