@@ -52,6 +52,7 @@ func importMap() map[string][]arrow {
 			{"internal/web", "serves the API"},
 			{"internal/wire", "wires the calls to the outside"},
 			{"mapping", "loads code tables, checks numbers"},
+			{"outbox", "wires what is owed, and runs the relay"},
 		},
 		"config": {
 			{"internal/audit", "declares the section record"},
@@ -61,6 +62,7 @@ func importMap() map[string][]arrow {
 			{"internal/store", "declares the section store"},
 			{"internal/web", "declares the section listen"},
 			{"internal/wire", "declares the sections of neighbours"},
+			{"outbox", "declares the section outbox"},
 		},
 		"adapters/address":     judging,
 		"adapters/residents":   adapter,
@@ -76,9 +78,10 @@ func importMap() map[string][]arrow {
 			{"internal/audit", "records before it acts and before it releases"},
 			{"internal/fault", "turns faults into outcomes"},
 			{"internal/ledger", words},
-			{"internal/ledgerdb", "reads and opens cases"},
+			{"internal/ledgerdb", "reads and opens cases, keeps the ledger"},
 			{"internal/staff", "asks who may see what"},
 			{"internal/store", "runs transactions"},
+			{"outbox", "owes the changes to the neighbours"},
 		},
 		"internal/ledger": {{"internal/fault", errs}},
 		"internal/ledgerdb": {
@@ -108,6 +111,12 @@ func importMap() map[string][]arrow {
 		"internal/wire": {
 			{"internal/fault", "says how a call ended"},
 			{"internal/volatile", "keeps access tokens"},
+		},
+		"outbox": {
+			{"internal/audit", "records every delivery in its transaction"},
+			{"internal/fault", "chooses again or park"},
+			{"internal/ledger", "speaks in changes, letters and receipts"},
+			{"internal/store", "keeps what is owed"},
 		},
 	}
 }

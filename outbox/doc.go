@@ -1,0 +1,49 @@
+// Package outbox keeps what is owed to whom, and tells them: at least once, in order per
+// record and destination, and never by keeping anybody waiting.
+//
+// # What is owed
+//
+// [Queue.Enqueue] writes, in the transaction of the change itself, one row for each
+// destination that takes its kind: the change encrypted, written once (outbox_change), and
+// how it stands with it, narrow (outbox_owed). What one destination is owed of one record is
+// a lane. Only the oldest change of a lane is ever attempted; the others wait behind it,
+// also where it is parked. A row that is delivered or discarded moves to outbox_history,
+// and the next of its lane is due, so a queue that has grown costs no more a change than a
+// short one.
+//
+// # The phases of a change
+//
+//	send ──claim──▶ sending ──delivered──▶ history
+//	  ▲ ▲              │ nothing happened: send, later
+//	  │ │              │ refused for good: parked
+//	  │ │              ▼ unknown, or the lease ran out
+//	  │ └─did not──── ask ──claim──▶ asking ──it arrived──▶ history
+//	  │   arrive                       │ no answer: ask, later
+//	  │                                ▼ cannot be told: send again, where a key
+//	  └────replay───── parked ◀────────  takes effect once; otherwise parked
+//
+// A change is claimed in a transaction that commits its attempt's number, its lease and the
+// keyed digest of its letter; only then it is sent, outside any transaction, once, with a
+// deadline that ends before the lease. The attempt's number is the fencing token: a result
+// that comes when the row has gone on settles nothing. A row in phase receive was delivered
+// and its receipt refused by the ledger; replayed, it takes the receipt in and sends nothing.
+//
+// Whether an unknown outcome is an outcome at all is asked not before [Config].Settle has
+// passed since the sending: until then the neighbour may still be working, and asking too
+// early would have a person numbered twice.
+//
+// # The relay
+//
+// [Queue.Run] is one goroutine that alone touches the tables, and a goroutine for each
+// letter on its way. A round settles what has come back and claims what is prepared, in one
+// transaction. Each destination has a gate, which shuts at the first sign of trouble, lets
+// one probe at a time through and opens slowly; a rate; and a number of deliveries at once.
+// A quarter of what is claimed is the newest that is due, so that a long backlog does not
+// starve the persons of today.
+//
+// # Where things stand
+//
+// policy.go, gate.go and rate.go decide and know neither database nor network; enqueue.go,
+// claim.go, settle.go and replay.go are the transactions; relay.go and send.go what runs
+// between them; list.go and summary.go what is shown; body.go how a change is kept.
+package outbox
