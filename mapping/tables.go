@@ -163,3 +163,14 @@ func (t *Tables) text(system ledger.System, table, code string) (string, error) 
 	return "", fault.New(fault.Unavailable, "read the reply of %s: a code that table %s lacks", system, table).
 		WithReason(reasonUnknownCode).WithCode(codeUnknownCode)
 }
+
+// code gives the code of a text: of several codes with that text the first in order, so
+// that the same text always gives the same.
+func (t *Tables) code(table, words string) (string, bool) {
+	for _, code := range slices.Sorted(maps.Keys(t.byName[table])) {
+		if t.byName[table][code] == words {
+			return code, true
+		}
+	}
+	return "", false
+}
