@@ -160,7 +160,7 @@ func mustLookup(t *testing.T, p *process, token string, who persona) string {
 
 func everyTagIsBorne(t *testing.T, all []persona) {
 	wanted := strings.Fields("child guardian protected tax-undeclared tax-elsewhere unknown-birth gaiji ivs namesake twin " +
-		"split-household non-resident foreign dead moved-in newborn born-04-01 born-04-02")
+		"guardian-elsewhere split-household non-resident foreign dead moved-in newborn born-04-01 born-04-02")
 	bearers := map[string]int{}
 	keys := map[string]bool{}
 	for _, p := range all {

@@ -84,6 +84,7 @@ func load(dir string, opt Options) (*City, error) {
 	if err := readFile(dir, identityFile, &c.identity); err != nil {
 		return nil, err
 	}
+	c.identity.Clients = grantScopes(c.identity.Clients)
 	k, err := openKeeper(dir)
 	if err != nil {
 		return nil, err

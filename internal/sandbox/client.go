@@ -43,12 +43,25 @@ func newClients() map[string]client {
 	id := secret(32)
 	clients := map[string]client{}
 	for _, provider := range providers() {
-		clients[provider+"/"+gatewayClient] = client{ID: id, Secret: secret(48), Scopes: grantedScopes(provider)}
+		clients[provider+"/"+gatewayClient] = client{ID: id, Secret: secret(48)}
 	}
-	clients[Address+"/"+numbersClient] = client{
-		ID: secret(32), Secret: secret(48), Scopes: append(grantedScopes(Address), scopeIndividual, scopeNumbers),
+	clients[Address+"/"+numbersClient] = client{ID: secret(32), Secret: secret(48)}
+	return grantScopes(clients)
+}
+
+// grantScopes grants every client what this version serves. It is done whenever a folder
+// is opened, so that the folder of an older version gets what has come since.
+func grantScopes(clients map[string]client) map[string]client {
+	granted := map[string]client{}
+	for key, c := range clients {
+		provider, name, _ := strings.Cut(key, "/")
+		c.Scopes = grantedScopes(provider)
+		if name == numbersClient {
+			c.Scopes = append(c.Scopes, scopeIndividual, scopeNumbers)
+		}
+		granted[key] = c
 	}
-	return clients
+	return granted
 }
 
 // clientOf gives the client with that ID which a provider knows.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"os"
 	"slices"
@@ -14,18 +12,22 @@ import (
 	"time"
 )
 
-// faultsPath is where faults are set and cleared.
-const faultsPath = "/faults"
+// Where faults are set and cleared, and where is set what keys do.
+const (
+	faultsPath = "/faults"
+	keysPath   = "/keys"
+)
 
 // Status is what the control address says. It names nobody.
 type Status struct {
-	City         string        `json:"city"`
-	Municipality string        `json:"municipality"`
-	Today        string        `json:"today"` // base date
-	ID           string        `json:"id"`    // of the folder
-	PID          int           `json:"pid"`
-	Faults       []SystemFault `json:"faults"`
-	Addresses    Addresses     `json:"addresses"`
+	City         string            `json:"city"`
+	Municipality string            `json:"municipality"`
+	Today        string            `json:"today"` // base date
+	ID           string            `json:"id"`    // of the folder
+	PID          int               `json:"pid"`
+	Faults       []SystemFault     `json:"faults"`
+	Keys         map[string]string `json:"keys"` // what a system that is written to does with keys: honour or ignore
+	Addresses    Addresses         `json:"addresses"`
 }
 
 // SystemFault is a fault in force.
@@ -45,6 +47,7 @@ func (r *Running) control() http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, r.Status()) })
 	mux.HandleFunc("POST "+faultsPath, r.postFault)
 	mux.HandleFunc("DELETE "+faultsPath, r.deleteFaults)
+	mux.HandleFunc("POST "+keysPath, r.postKeys)
 	return r.localOnly(mux)
 }
 
@@ -70,7 +73,7 @@ func (r *Running) Status() Status {
 	}
 	return Status{
 		City: MunicipalityName, Municipality: MunicipalityCode, Today: r.city.identity.Today, ID: r.city.identity.ID,
-		PID: os.Getpid(), Faults: faults, Addresses: r.city.Addresses(),
+		PID: os.Getpid(), Faults: faults, Keys: map[string]string{Address: keysWord(s.Keys[Address])}, Addresses: r.city.Addresses(),
 	}
 }
 
@@ -78,14 +81,32 @@ func (r *Running) Status() Status {
 // It takes the place of the system's present fault. When it returns nil the fault is in
 // force and on disk. [ErrUnknown] where there is no such system or kind.
 func (r *Running) SetFault(ctx context.Context, system, kind string, lasts time.Duration) error {
-	if err := checkFault(system, kind, lasts); err != nil {
+	return r.Break(ctx, Wish{System: system, Kind: kind, Lasts: lasts})
+}
+
+// Break is SetFault for a fault that need not strike every request.
+func (r *Running) Break(ctx context.Context, w Wish) error {
+	if err := w.check(); err != nil {
 		return err
 	}
-	f := Fault{Kind: kind}
-	if lasts > 0 {
-		f.Until = r.city.opt.Now().Add(lasts)
+	f := Fault{Kind: w.Kind}
+	if w.Every > 1 {
+		f.Every = w.Every
 	}
-	return r.change(ctx, "set a fault", func(s *state) bool { s.begin(system, f); return true })
+	if w.Lasts > 0 {
+		f.Until = r.city.opt.Now().Add(w.Lasts)
+	}
+	return r.change(ctx, "set a fault", func(s *state) bool {
+		s.begin(w.System, f)
+		r.strikes.forget(w.System)
+		return true
+	})
+}
+
+// HonourKeys has the address system promise, or not, that a write under an
+// Idempotency-Key takes effect once. When it returns nil that holds and is on disk.
+func (r *Running) HonourKeys(ctx context.Context, honour bool) error {
+	return r.change(ctx, "set what keys do", func(s *state) bool { s.Keys[Address] = honour; return true })
 }
 
 // ClearFaults ends the fault of a system, or with "" every fault. Clearing what is not
@@ -120,52 +141,6 @@ func (r *Running) change(ctx context.Context, what string, change func(*state) b
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
-}
-
-// postFault sets a fault.
-func (r *Running) postFault(w http.ResponseWriter, q *http.Request) {
-	kind, _, err := mime.ParseMediaType(q.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" { // what a page in a browser can send unasked is not JSON
-		writeJSON(w, http.StatusUnsupportedMediaType, trouble{"send application/json"})
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, bodyLimit))
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, trouble{"the request cannot be read"})
-		return
-	}
-	system, fault, lasts, err := faultOf(body)
-	if err == nil {
-		err = r.SetFault(q.Context(), system, fault, lasts)
-	}
-	r.tell(w, err)
-}
-
-// faultOf reads a fault: system and kind, and for as a duration such as 30s.
-func faultOf(body []byte) (system, kind string, lasts time.Duration, err error) {
-	items, err := decode(body)
-	if err != nil {
-		return "", "", 0, fmt.Errorf("%w: send an object with system, kind and for", ErrUnknown)
-	}
-	words := map[string]string{}
-	for _, key := range []string{"system", "kind", "for"} {
-		word, isText := items[key].(string)
-		if _, there := items[key]; there && !isText {
-			return "", "", 0, fmt.Errorf("%w: %s is no text", ErrUnknown, key)
-		}
-		words[key] = word
-		delete(items, key)
-	}
-	if len(items) > 0 {
-		return "", "", 0, fmt.Errorf("%w: only system, kind and for are known", ErrUnknown)
-	}
-	if words["for"] != "" {
-		lasts, err = time.ParseDuration(words["for"])
-		if err != nil || lasts <= 0 {
-			return "", "", 0, fmt.Errorf("%w: for is a duration such as 30s", ErrUnknown)
-		}
-	}
-	return words["system"], words["kind"], lasts, nil
 }
 
 // deleteFaults clears the fault of ?system=, or all.

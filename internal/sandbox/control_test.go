@@ -15,7 +15,7 @@ import (
 func TestControl(t *testing.T) {
 	s := stage(t, sandbox.Options{Now: noon})
 	control := s.City.Addresses().Control
-	set := request(t, http.MethodPost, control+"/faults", `{"system":"tax","kind":"refuse","for":"30s"}`)
+	set := request(t, http.MethodPost, control+"/faults", `{"system":"tax","kind":"refuse","for":"30s","every":3}`)
 	set.Header.Set("Content-Type", "application/json")
 	if r := must(t, set); r.status != http.StatusOK {
 		t.Fatalf("set: status %d, %s", r.status, r.body)
@@ -25,7 +25,8 @@ func TestControl(t *testing.T) {
 	decode(t, body, &got)
 	want := sandbox.Status{
 		City: "架空市", Municipality: "999997", Today: "2026-11-24", ID: got.ID, PID: os.Getpid(), Addresses: s.City.Addresses(),
-		Faults: []sandbox.SystemFault{{System: "tax", Fault: sandbox.Fault{Kind: "refuse", Until: noon().Add(30 * time.Second)}}},
+		Keys:   map[string]string{"address": "ignore"},
+		Faults: []sandbox.SystemFault{{System: "tax", Fault: sandbox.Fault{Kind: "refuse", Until: noon().Add(30 * time.Second), Every: 3}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || got.ID == "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -39,6 +40,11 @@ func TestControl(t *testing.T) {
 		t.Errorf("clear: status %d, %s", r.status, r.body)
 	}
 	s.healthy(t)
+	keys := request(t, http.MethodPost, control+"/keys", `{"system":"address","keys":"honour"}`)
+	keys.Header.Set("Content-Type", "application/json")
+	if r := must(t, keys); r.status != http.StatusOK || s.Status().Keys["address"] != "honour" {
+		t.Errorf("keys: status %d, %s", r.status, r.body)
+	}
 }
 
 func TestControlRefuses(t *testing.T) {
@@ -50,6 +56,11 @@ func TestControlRefuses(t *testing.T) {
 		if change != nil {
 			change(req)
 		}
+		return req
+	}
+	keys := func(body string) *http.Request {
+		req := request(t, http.MethodPost, control+"/keys", body)
+		req.Header.Set("Content-Type", "application/json")
 		return req
 	}
 	const good = `{"system":"tax","kind":"down"}`
@@ -65,6 +76,11 @@ func TestControlRefuses(t *testing.T) {
 		"no duration":     {post(`{"system":"tax","kind":"down","for":"soon"}`, nil), http.StatusBadRequest},
 		"negative":        {post(`{"system":"tax","kind":"down","for":"-1s"}`, nil), http.StatusBadRequest},
 		"no text":         {post(`{"system":1,"kind":"down"}`, nil), http.StatusBadRequest},
+		"every is a text": {post(`{"system":"tax","kind":"down","every":"2"}`, nil), http.StatusBadRequest},
+		"negative every":  {post(`{"system":"tax","kind":"down","every":-2}`, nil), http.StatusBadRequest},
+		"two objects":     {post(good+good, nil), http.StatusBadRequest},
+		"keys of tax":     {keys(`{"system":"tax","keys":"honour"}`), http.StatusBadRequest},
+		"unknown keys":    {keys(`{"system":"address","keys":"perhaps"}`), http.StatusBadRequest},
 		"no JSON":         {post(`x`, nil), http.StatusBadRequest},
 		"clear unknown":   {request(t, http.MethodDelete, control+"/faults?system=water", ""), http.StatusBadRequest},
 		"clear nobody's":  {request(t, http.MethodDelete, control+"/faults?sys=tax", ""), http.StatusBadRequest},

@@ -32,7 +32,7 @@ func (f *founder) everydayFamilies() []family {
 			{key: "grandmother", tags: "split-household", name: "硯ヶ浜　富久恵美", kana: "スズリガハマ　フクエミ", sex: woman, relation: head, born: f.day(67, 5, 16), tax: taxes{Class: exempt, Income: 800_000}},
 		}},
 		{key: "alone", quarter: 4, lot: "五丁目41番3号", extra: "学生寮白昼館203号室", members: []member{
-			{key: "child", tags: "child", name: "巣立原　悠歩丸", kana: "スダチハラ　ユウホマル", sex: man, relation: head, born: f.day(16, 3, 10), tax: depends()},
+			{key: "child", tags: "child guardian-elsewhere", name: "巣立原　悠歩丸", kana: "スダチハラ　ユウホマル", sex: man, relation: head, born: f.day(16, 3, 10), tax: depends()},
 		}},
 	}
 }

@@ -40,6 +40,13 @@ func (f *founder) personas() {
 	f.outsiders()
 }
 
+// latePersonas enrols the named people of later versions.
+func (f *founder) latePersonas() {
+	for _, written := range append(f.pairFamilies(), f.elsewhereFamilies()...) {
+		f.enrolFamily(written)
+	}
+}
+
 // enrolFamily enrols one family and gives its members numbers, telephones and histories.
 func (f *founder) enrolFamily(w family) {
 	q := f.quarters[w.quarter]

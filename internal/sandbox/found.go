@@ -66,6 +66,7 @@ func found(seed uint64, today time.Time) *town {
 	for range outsiderCount {
 		f.outsider()
 	}
+	f.latePersonas() // last, so that everybody else stays who they were before these were written
 	f.town.index()
 	return f.town
 }
@@ -77,16 +78,17 @@ func (f *founder) ago(years, months, days int) string {
 
 // enrol gives a person the numbers that everybody has and takes it into the town.
 func (f *founder) enrol(p *person) *person {
-	p.Atena = f.number(&f.serial, 1+f.rng.IntN(9))
-	p.Unified = f.number(&f.unified, 1+f.rng.IntN(5))
+	p.Atena = serialNumber(&f.serial, 1+f.rng.IntN(9))
+	p.Unified = serialNumber(&f.unified, 1+f.rng.IntN(5))
 	body := fmt.Sprintf("000%08d", (f.serial%99_999_989*48_271+12_345)%99_999_989)
 	p.Individual = body + string(individualCheck(body))
 	f.town.people = append(f.town.people, p)
 	return p
 }
 
-// number gives the next number of ten digits, skipping serials that have no check digit.
-func (f *founder) number(last *int, step int) string {
+// serialNumber goes on from a serial by a step and gives the number of ten digits,
+// skipping serials that have no check digit.
+func serialNumber(last *int, step int) string {
 	for *last += step; ; *last++ {
 		body := fmt.Sprintf("%09d", *last)
 		if digit, ok := atenaCheck(body); ok {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -14,21 +15,12 @@ const hugeSize = 9 << 20
 // retryAfter is what a busy system says, in seconds.
 const retryAfter = "2"
 
-// misbehave does what a fault of the kind does to a request and tells whether that was
-// all; a slow system answers afterwards like a healthy one.
-func (p *provider) misbehave(w http.ResponseWriter, r *http.Request, kind string) (done bool) {
+// misbehave does what a fault of the kind does to a request. Kinds that do the request's
+// work do it first: a caller who gives up waiting has had its effect.
+func (p *provider) misbehave(w http.ResponseWriter, r *http.Request, c call, kind string) {
 	switch kind {
 	case KindDown:
 		reset(w)
-	case KindSlow:
-		timer := time.NewTimer(p.city.opt.SlowFor)
-		defer timer.Stop()
-		select {
-		case <-r.Context().Done():
-			return true
-		case <-timer.C:
-			return false
-		}
 	case KindRefuse:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusInternalServerError)
@@ -40,10 +32,74 @@ func (p *provider) misbehave(w http.ResponseWriter, r *http.Request, kind string
 		p.garbage(w)
 	case KindHuge:
 		huge(w)
-	default: // expired-token shows where the token is looked at
-		return false
+	case KindHalfOpen:
+		patient(w)
+		wait(r.Context(), halfOpenFor)
+		reset(w)
+	case KindWrongClock:
+		c.at = c.at.Add(clockError)
+		w.Header().Set("Date", c.at.UTC().Format(http.TimeFormat))
+		p.answer(w, r, c)
+	case KindExpiredToken:
+		c.expired = true
+		p.answer(w, r, c)
+	default:
+		d := newDraft()
+		p.answer(d, r, c)
+		p.deliver(w, r, d, kind)
 	}
-	return true
+}
+
+// deliver gives an answer that stands the way a fault of the kind lets it.
+func (p *provider) deliver(w http.ResponseWriter, r *http.Request, d *draft, kind string) {
+	switch kind {
+	case KindLostReply:
+		reset(w)
+	case KindSlow:
+		patient(w)
+		if !wait(r.Context(), p.city.opt.SlowFor) {
+			reset(w)
+			return
+		}
+		d.send(w)
+	case KindDrip:
+		patient(w)
+		d.drip(r.Context(), w)
+	case KindBadEncoding:
+		d.encode()
+		d.send(w)
+	case KindDuplicate:
+		d.double()
+		d.send(w)
+	default:
+		d.send(w)
+	}
+}
+
+// halfOpenFor is how long a half-open connection says nothing.
+const halfOpenFor = time.Minute
+
+// clockError is how much a wrong clock is fast.
+const clockError = 37 * time.Hour
+
+// patient takes the server's time limits off a request that takes long on purpose: at the
+// end of its time to read, the server would take the caller for gone.
+func patient(w http.ResponseWriter) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})  // cannot be refused: the servers speak HTTP/1.1
+	_ = control.SetWriteDeadline(time.Time{}) // the same
+}
+
+// wait waits and tells whether the caller is still there.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // reset closes the connection without an answer, so that the caller sees it reset.

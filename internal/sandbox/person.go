@@ -5,9 +5,9 @@ import "time"
 // The codes of the fictional city. They begin with letters on purpose: nobody can take
 // them for the real ones, which are not public.
 const (
-	man, woman = "1", "2"
+	man, woman, unknownSex = "1", "2", "0"
 
-	head, wife, child, father, mother = "H1", "H3", "H4", "H5", "H6"
+	head, wife, child, father, mother, grandchild = "H1", "H3", "H4", "H5", "H6", "H9"
 
 	living, left, dead, outside = "J1", "J2", "J3", "J9"
 

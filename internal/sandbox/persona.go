@@ -23,9 +23,10 @@ type Persona struct {
 	Address          string            `json:"address"`
 	AddressExtra     string            `json:"address_extra,omitempty"` // 方書
 	Phone            string            `json:"phone"`
-	Tax              map[string]string `json:"tax"`     // 課税年度 to class
-	Case             string            `json:"case"`    // an open case that concerns the members
-	Members          []string          `json:"members"` // everybody whom the registry lists with the person, the person too
+	Tax              map[string]string `json:"tax"`      // 課税年度 to class
+	Case             string            `json:"case"`     // an open case that concerns the members
+	Members          []string          `json:"members"`  // everybody whom the registry lists with the person, the person too
+	Guardian         string            `json:"guardian"` // of a child the key of the guardian who lives with it, where one does
 	Outcomes         Outcomes          `json:"outcomes"`
 }
 
@@ -77,7 +78,30 @@ func (t *town) personas(on time.Time) []Persona {
 		for year := taxYear(on) - taxYearsShown + 1; year <= taxYear(on); year++ {
 			p.Tax[strconv.Itoa(year)] = classText(n.classIn(year))
 		}
+		p.Guardian = t.guardianOf(n)
 		all[i] = p
 	}
 	return all
+}
+
+// The tags of children and of those who look after them.
+const (
+	tagChild    = "child"
+	tagGuardian = "guardian"
+)
+
+// guardianOf gives the key of the guardian with whom a child lives: the first of its
+// household who is tagged so. It is empty for an adult, and for a child whose guardian
+// lives elsewhere.
+func (t *town) guardianOf(n *named) string {
+	if !slices.Contains(n.tags, tagChild) {
+		return ""
+	}
+	for _, m := range t.listing(n.person) {
+		i := slices.IndexFunc(t.named, func(o *named) bool { return o.person == m && slices.Contains(o.tags, tagGuardian) })
+		if i >= 0 {
+			return t.named[i].key
+		}
+	}
+	return ""
 }

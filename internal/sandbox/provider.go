@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // bodyLimit is the most that a request may send.
@@ -19,11 +20,13 @@ type provider struct {
 	city      *City
 	name      string
 	resources []resource
+	register  *register
+	strikes   *strikes
 	garbled   atomic.Uint64 // answers that were garbage
 }
 
-func (c *City) provider(name string) *provider {
-	return &provider{city: c, name: name, resources: resourcesOf(name)}
+func (c *City) provider(name string, added *register, faults *strikes) *provider {
+	return &provider{city: c, name: name, resources: resourcesOf(name), register: added, strikes: faults}
 }
 
 // ServeHTTP answers the token endpoint, introspection and the provider's resources, and
@@ -37,6 +40,14 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.call(w, r)
 	}
+}
+
+// call is a request of a resource whose body was read.
+type call struct {
+	resource
+	body    []byte
+	at      time.Time // when the provider's clock says it came
+	expired bool      // the token is refused, whatever it is
 }
 
 // call answers a call of a resource.
@@ -63,17 +74,19 @@ func (p *provider) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := p.city.keeper.get()
-	if kind := now.kindAt(p.name, res.system); kind != "" && p.misbehave(w, r, kind) {
+	c := call{resource: res, body: body, at: p.city.opt.Now()}
+	if kind := p.strikes.strike(now.faultAt(p.name, res.system)); kind != "" {
+		p.misbehave(w, r, c, kind)
 		return
 	}
-	p.answer(w, r, res, body)
+	p.answer(w, r, c)
 }
 
 // answer checks token, scope and items, in this order, and answers.
-func (p *provider) answer(w http.ResponseWriter, r *http.Request, res resource, body []byte) {
-	self := selfOf(res.name)
+func (p *provider) answer(w http.ResponseWriter, r *http.Request, c call) {
+	res, self := c.resource, selfOf(c.name)
 	g, ok := p.bearer(r, res)
-	if !ok {
+	if !ok || c.expired {
 		p.refused(r, res.name, "401")
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		writeProblem(w, http.StatusUnauthorized, self, problem{Title: "認証エラー", Detail: detailToken})
@@ -86,27 +99,57 @@ func (p *provider) answer(w http.ResponseWriter, r *http.Request, res resource, 
 	problems := form(r)
 	var v values
 	if len(problems) == 0 {
-		v, problems = check(body, res.items)
+		v, problems = check(c.body, res.items)
 	}
 	if len(problems) == 0 && res.relate != nil {
 		problems = res.relate(v)
 	}
-	if len(problems) > 0 {
-		p.refused(r, res.name, problems[0].Code)
-		writeProblem(w, http.StatusBadRequest, self, problem{Title: res.title, Detail: detailWrong, Errors: problems})
-		return
-	}
-	if res.needs != nil {
+	if len(problems) == 0 && res.needs != nil {
 		if scope := res.needs(v); scope != "" && !g.has(scope) {
 			p.forbidden(w, r, res)
 			return
 		}
 	}
+	if res.kind != "" {
+		p.receive(w, r, res, submission{items: v, problems: problems})
+		return
+	}
+	if len(problems) > 0 {
+		p.wrongRequest(w, r, res, problems)
+		return
+	}
+	writeResult(w, res, res.answer(view{p.city.town(), p.register}, v, momentOf(c.at)))
+}
+
+// receive takes a write, right or wrong, and answers.
+func (p *provider) receive(w http.ResponseWriter, r *http.Request, res resource, s submission) {
+	state := p.city.keeper.get()
+	s.system, s.resource, s.key, s.honour = p.name, res, r.Header.Get("Idempotency-Key"), state.Keys[p.name]
+	s.at = p.city.opt.Now().In(jst).Truncate(time.Millisecond)
+	result, problems, err := p.register.take(s)
+	switch {
+	case err != nil:
+		writeProblem(w, http.StatusServiceUnavailable, selfOf(res.name), problemException())
+	case len(problems) > 0:
+		p.wrongRequest(w, r, res, problems)
+	default:
+		writeResult(w, res, []map[string]string{result})
+	}
+}
+
+// writeResult answers with records, a slice that is not nil.
+func writeResult(w http.ResponseWriter, res resource, records any) {
 	writeJSON(w, http.StatusOK, answer{
 		Metadata: about{Title: res.title, Detail: "正常に終了しました。"},
-		Links:    links{Self: link{Href: self}},
-		Result:   res.answer(p.city.town(), v, momentOf(p.city.opt.Now())),
+		Links:    links{Self: link{Href: selfOf(res.name)}},
+		Result:   records,
 	})
+}
+
+// wrongRequest refuses a request that does not keep to the rules.
+func (p *provider) wrongRequest(w http.ResponseWriter, r *http.Request, res resource, problems []wrong) {
+	p.refused(r, res.name, problems[0].Code)
+	writeProblem(w, http.StatusBadRequest, selfOf(res.name), problem{Title: res.title, Detail: detailWrong, Errors: problems})
 }
 
 // form checks what a request must be besides its body: nothing in the URL, JSON.

@@ -28,14 +28,19 @@ func Find(ctx context.Context, dir string) (Addresses, int, bool) {
 // SetFault makes a system of the stand-ins that serve the folder behave badly, for a time
 // or, with 0, until it is cleared. [ErrNotRunning] where none do.
 func SetFault(ctx context.Context, dir, system, kind string, lasts time.Duration) error {
-	if err := checkFault(system, kind, lasts); err != nil {
+	return Break(ctx, dir, Wish{System: system, Kind: kind, Lasts: lasts})
+}
+
+// Break is SetFault for a fault that need not strike every request.
+func Break(ctx context.Context, dir string, w Wish) error {
+	if err := w.check(); err != nil {
 		return err
 	}
-	wish := map[string]string{"system": system, "kind": kind}
-	if lasts > 0 {
-		wish["for"] = lasts.String()
+	order := faultOrder{System: w.System, Kind: w.Kind, Every: w.Every}
+	if w.Lasts > 0 {
+		order.For = w.Lasts.String()
 	}
-	body, err := json.Marshal(wish)
+	body, err := json.Marshal(order)
 	if err != nil {
 		return fmt.Errorf("set a fault: %w", err)
 	}
@@ -47,6 +52,47 @@ func SetFault(ctx context.Context, dir, system, kind string, lasts time.Duration
 		return fmt.Errorf("set a fault: %w", err)
 	}
 	return nil
+}
+
+// HonourKeys has the address system of a folder promise, or not, that a write under an
+// Idempotency-Key takes effect once, whether the stand-ins run or not.
+func HonourKeys(ctx context.Context, dir string, honour bool) error {
+	s, err := find(ctx, dir)
+	if errors.Is(err, ErrNotRunning) {
+		return keepKeys(ctx, dir, honour)
+	}
+	if err != nil {
+		return fmt.Errorf("set what keys do: %w", err)
+	}
+	body, err := json.Marshal(keysOrder{System: Address, Keys: keysWord(honour)})
+	if err != nil {
+		return fmt.Errorf("set what keys do: %w", err)
+	}
+	if _, err := ask(ctx, http.MethodPost, s.Addresses.Control+keysPath, body); err != nil {
+		return fmt.Errorf("set what keys do: %w", err)
+	}
+	return nil
+}
+
+// keepKeys is HonourKeys for a folder that nobody serves: it holds the folder meanwhile.
+func keepKeys(ctx context.Context, dir string, honour bool) error {
+	lock, err := takeLock(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("set what keys do: %w", err)
+	}
+	k, err := openKeeper(dir)
+	if err == nil {
+		err = k.change(func(s *state) bool { s.Keys[Address] = honour; return true })
+	}
+	if err := errors.Join(err, lock.Close()); err != nil {
+		return fmt.Errorf("set what keys do: %w", err)
+	}
+	return nil
+}
+
+// HonourKeys is the function of that name for the city's folder.
+func (c *City) HonourKeys(ctx context.Context, honour bool) error {
+	return HonourKeys(ctx, c.dir, honour)
 }
 
 // ClearFaults ends the fault of a system of the stand-ins that serve the folder, or with

@@ -58,10 +58,10 @@ func residentsResources() []resource {
 }
 
 // household answers with everybody whom the registry lists with a person.
-func household(t *town, v values, m moment) any {
+func household(in view, v values, m moment) any {
 	records := []juminRecord{}
-	if p, known := t.resident(v.one("atenabango")); known {
-		for _, member := range t.listing(p) {
+	if p, known := in.resident(v.one("atenabango")); known {
+		for _, member := range in.listing(p) {
 			records = append(records, jumin(member, m))
 		}
 	}
@@ -69,18 +69,18 @@ func household(t *town, v values, m moment) any {
 }
 
 // resident answers with that person alone.
-func resident(t *town, v values, m moment) any {
+func resident(in view, v values, m moment) any {
 	records := []juminRecord{}
-	if p, known := t.resident(v.one("atenabango")); known {
+	if p, known := in.resident(v.one("atenabango")); known {
 		records = append(records, jumin(p, m))
 	}
 	return records
 }
 
 // history answers with the changes of a person, oldest first.
-func history(t *town, v values, _ moment) any {
+func history(in view, v values, _ moment) any {
 	records := []rirekiRecord{}
-	p, known := t.resident(v.one("atenabango"))
+	p, known := in.resident(v.one("atenabango"))
 	if !known {
 		return records
 	}
@@ -95,7 +95,7 @@ func history(t *town, v values, _ moment) any {
 
 // shields answers with 支援措置 of the persons asked about and of everybody in their
 // households; for one who left or died, of those who still live in the last household.
-func shields(t *town, v values, m moment) any {
+func shields(in view, v values, m moment) any {
 	records := []shienRecord{}
 	told := map[string]bool{}
 	tell := func(p *person) {
@@ -106,7 +106,7 @@ func shields(t *town, v values, m moment) any {
 		records = append(records, shienRecord{p.Atena, "1", p.Household, flag(p.Shield), stamp(m.now)})
 	}
 	for _, number := range v["atenabango"] {
-		p, known := t.resident(number)
+		p, known := in.resident(number)
 		if !known {
 			if !told[number] {
 				told[number] = true
@@ -115,7 +115,7 @@ func shields(t *town, v values, m moment) any {
 			continue
 		}
 		tell(p)
-		for _, member := range t.households[p.Household] {
+		for _, member := range in.households[p.Household] {
 			tell(member)
 		}
 	}

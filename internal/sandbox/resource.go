@@ -13,7 +13,8 @@ type resource struct {
 	items       []item
 	relate      func(values) []wrong                  // what items demand of one another; nil: nothing
 	needs       func(values) string                   // a further scope that these items need, or ""; nil: none
-	answer      func(t *town, v values, m moment) any // a slice of records, never nil
+	answer      func(in view, v values, m moment) any // a slice of records, never nil; nil: a write
+	kind        string                                // of a write; "": a read
 }
 
 // moment is when a resource answers.
@@ -32,8 +33,13 @@ func momentOf(now time.Time) moment {
 	return moment{now: now, night: night}
 }
 
-// scopeOf gives the scope of a resource by the grammar of the standard.
+// scopeOf gives the scope of a resource that is read by the grammar of the standard.
 func scopeOf(business, name string) string { return business + ":app_submit/v10/" + name + ":Read" }
+
+// createScopeOf gives the scope of a resource that is written.
+func createScopeOf(business, name string) string {
+	return business + ":app_submit/v10/" + name + ":Create"
+}
 
 // The further scopes of the address system.
 const (

@@ -14,13 +14,15 @@ import (
 
 // Running are the stand-ins of a city while they run. It is safe for concurrent use.
 type Running struct {
-	city    *City
-	lock    *os.File
-	doors   map[string]*door
-	cancel  context.CancelFunc
-	changed chan struct{} // something the watch should look at
-	done    chan struct{}
-	err     error // why it did not end well; read after done
+	city     *City
+	lock     *os.File
+	doors    map[string]*door
+	register *register
+	strikes  *strikes
+	cancel   context.CancelFunc
+	changed  chan struct{} // something the watch should look at
+	done     chan struct{}
+	err      error // why it did not end well; read after done
 
 	mu    sync.Mutex // one at a time changes faults, opens and shuts doors
 	ended bool       // nothing changes any more
@@ -35,7 +37,8 @@ func (c *City) Start(ctx context.Context) (*Running, error) {
 		return nil, fmt.Errorf("start the stand-ins: %w", err)
 	}
 	r := &Running{
-		city: c, lock: lock, doors: map[string]*door{}, changed: make(chan struct{}, 1), done: make(chan struct{}),
+		city: c, lock: lock, doors: map[string]*door{}, strikes: newStrikes(),
+		changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	ctx, r.cancel = context.WithCancel(ctx)
 	if err := r.open(ctx); err != nil {
@@ -58,14 +61,16 @@ func (r *Running) open(ctx context.Context) error {
 	if err := c.keeper.reload(); err != nil {
 		return err
 	}
-	c.town() // so that the first who asks does not wait for it
 	issuer, err := c.issuer()
 	if err != nil {
 		return err
 	}
+	if r.register, err = openRegister(c.dir, c.town()); err != nil {
+		return err
+	}
 	handlers := map[string]http.Handler{controlServer: r.control(), issuerServer: issuer}
 	for _, name := range providers() {
-		handlers[name] = c.provider(name)
+		handlers[name] = c.provider(name, r.register, r.strikes)
 	}
 	listeners, err := c.takePorts(ctx)
 	if err != nil {
@@ -184,7 +189,7 @@ func (r *Running) settle(ctx context.Context) error {
 		door, made := r.doors[name]
 		switch {
 		case !made: // the control opens last
-		case s.Faults[name].Kind == KindDown:
+		case s.Faults[name].Kind == KindDown && s.Faults[name].always():
 			door.shut()
 		case !door.isOpen():
 			l, err := listen(ctx, s.Ports[name])
@@ -208,6 +213,9 @@ func (r *Running) end(ctx context.Context) error {
 		if door, made := r.doors[name]; made {
 			trouble = errors.Join(trouble, door.end(ctx))
 		}
+	}
+	if r.register != nil {
+		trouble = errors.Join(trouble, r.register.close())
 	}
 	if err := errors.Join(trouble, r.lock.Close()); err != nil {
 		return fmt.Errorf("stop the stand-ins: %w", err)

@@ -17,6 +17,7 @@ type state struct {
 	Seen   map[string]time.Time `json:"seen"`   // digests of assertions used, until they expire
 	Issued uint64               `json:"issued"` // running number of the last token
 	Void   map[string]uint64    `json:"void"`   // by system: tokens up to this number are refused there
+	Keys   map[string]bool      `json:"keys"`   // by system: whether a key takes effect once
 }
 
 // grant is a token given out.
@@ -52,7 +53,7 @@ func (k *keeper) change(change func(*state) bool) error {
 	now := k.get()
 	next := state{
 		Ports: copied(now.Ports), Faults: copied(now.Faults), Tokens: copied(now.Tokens),
-		Seen: copied(now.Seen), Issued: now.Issued, Void: copied(now.Void),
+		Seen: copied(now.Seen), Issued: now.Issued, Void: copied(now.Void), Keys: copied(now.Keys),
 	}
 	if !change(&next) {
 		return nil

@@ -29,13 +29,13 @@ func taxResources() []resource {
 
 // taxClasses answers with one record for each person whom the city knows, in the order
 // asked. A year that is not published yet, or is kept no longer, has no tax record.
-func taxClasses(t *town, v values, m moment) any {
+func taxClasses(in view, v values, m moment) any {
 	records := []kazeiRecord{}
 	year, err := strconv.Atoi(v.one("kazeinendo"))
-	kept := err == nil && year <= taxYear(m.now) && year >= taxYear(t.today)-taxYearsKept
+	kept := err == nil && year <= taxYear(m.now) && year >= taxYear(in.today)-taxYearsKept
 	told := map[string]bool{}
 	for _, number := range v["atenabango"] {
-		p, known := t.byAtena[number]
+		p, known := in.byAtena[number]
 		if !known || told[number] {
 			continue
 		}

@@ -74,8 +74,13 @@ func (t *town) concealed(p *person) bool {
 // search gives the people whose name or 通称 reads so and who may have been born in the
 // range, in the order of their numbers.
 func (t *town) search(kana, first, last string) []*person {
+	return bornWithin(t.byKana[kanaKey(kana)], first, last)
+}
+
+// bornWithin gives those who may have been born in the range.
+func bornWithin(people []*person, first, last string) []*person {
 	var fit []*person
-	for _, p := range t.byKana[kanaKey(kana)] {
+	for _, p := range people {
 		from, to := p.Birth.span()
 		if from <= last && to >= first {
 			fit = append(fit, p)

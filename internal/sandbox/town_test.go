@@ -16,6 +16,9 @@ import (
 // baseDay is the base date of the towns that tests look at.
 func baseDay() time.Time { return time.Date(2026, time.November, 24, 0, 0, 0, 0, jst) }
 
+// firstPeople is the digest of the people of the first version with seed 1.
+const firstPeople = "968fb72fd3d885e9b4e143cf8c4f6fd9b7a34ec4b167bfd1c0638b3bcb78f412"
+
 func TestSameSeedAndDaySamePeople(t *testing.T) {
 	sum := func(seed uint64, day time.Time) string {
 		text, err := json.Marshal(found(seed, day).people)
@@ -25,7 +28,7 @@ func TestSameSeedAndDaySamePeople(t *testing.T) {
 		digest := sha256.Sum256(text)
 		return hex.EncodeToString(digest[:])
 	}
-	const want = "968fb72fd3d885e9b4e143cf8c4f6fd9b7a34ec4b167bfd1c0638b3bcb78f412"
+	const want = "da5ff7f092c0dcf6484c3d11deabc515781abbabfa9511a2cff55f236eb5f60a"
 	if got := sum(1, baseDay()); got != want {
 		t.Errorf("people of seed 1: got %s, want %s", got, want)
 	}
@@ -155,6 +158,7 @@ func TestPersonasAreWhatTheirTagsSay(t *testing.T) {
 		if sorted := slices.Sorted(slices.Values(p.Tags)); len(slices.Compact(sorted)) != len(p.Tags) {
 			t.Errorf("%s bears a tag twice: %v", p.Key, p.Tags)
 		}
+		checkGuardian(t, p, people)
 		if p.Members[0] != p.AtenaNumber {
 			t.Errorf("%s is not the first of its members", p.Key)
 		}
@@ -188,12 +192,85 @@ func TestPersonasAreWhatTheirTagsSay(t *testing.T) {
 	for _, tag := range []string{
 		"child", "guardian", "protected", "tax-undeclared", "tax-elsewhere", "unknown-birth", "gaiji", "ivs", "namesake", "twin",
 		"split-household", "non-resident", "foreign", "dead", "moved-in", "newborn", "born-04-01", "born-04-02",
+		"guardian-elsewhere",
 	} {
 		if tags[tag] == 0 {
 			t.Errorf("no persona is tagged %s", tag)
 		}
 	}
 	t.Logf("%d personas, %d children, tags %v", len(people), children, tags)
+}
+
+// checkGuardian holds a child to a guardian of its household, whose case concerns both,
+// unless the guardian lives elsewhere.
+func checkGuardian(t *testing.T, p Persona, people []Persona) {
+	t.Helper()
+	i := slices.IndexFunc(people, func(o Persona) bool { return o.Key == p.Guardian })
+	switch want := slices.Contains(p.Tags, "child") && !slices.Contains(p.Tags, "guardian-elsewhere"); {
+	case p.Guardian == "" && want:
+		t.Errorf("%s has no guardian", p.Key)
+	case p.Guardian != "" && !want:
+		t.Errorf("%s has the guardian %s", p.Key, p.Guardian)
+	case p.Guardian == "":
+	case i < 0:
+		t.Errorf("%s has the guardian %s, who is nobody", p.Key, p.Guardian)
+	default:
+		g := people[i]
+		if g.HouseholdNumber != p.HouseholdNumber || !slices.Contains(g.Tags, "guardian") || len(g.BirthDate) != 10 ||
+			!slices.Contains(g.Members, p.AtenaNumber) || !slices.Contains(p.Members, g.AtenaNumber) {
+			t.Errorf("%s cannot be the guardian of %s", g.Key, p.Key)
+		}
+	}
+}
+
+// TestGuardiansOfFamilies has guardians who look after two children alone, and the one
+// who comes first where there are two.
+func TestGuardiansOfFamilies(t *testing.T) {
+	guardians, alone := map[string]string{}, 0
+	people := found(1, baseDay()).personas(baseDay())
+	for _, p := range people {
+		guardians[p.Key] = p.Guardian
+	}
+	for _, p := range people {
+		if !slices.Contains(p.Tags, "guardian") || len(p.Members) != 3 || slices.Contains(p.Tags, "protected") {
+			continue
+		}
+		children := 0
+		for _, g := range guardians {
+			if g == p.Key {
+				children++
+			}
+		}
+		if children == 2 {
+			alone++
+		}
+	}
+	if alone < 4 {
+		t.Errorf("%d guardians have two children and nobody else, want at least 4", alone)
+	}
+	for key, want := range map[string]string{
+		"everyday-youngest": "everyday-father", "twins-boy": "twins-mother", "shielded-one-son": "shielded-one-father", "everyday-father": "",
+		"bereaved-child": "bereaved-father", "alone-child": "", "guardian-elsewhere-elder": "", "pair-two-younger": "pair-two-father",
+	} {
+		if got := guardians[key]; got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestOlderPersonasStayWhoTheyWere holds people of the first version to their numbers:
+// what a folder's record says of them must stay true.
+func TestOlderPersonasStayWhoTheyWere(t *testing.T) {
+	town := found(1, baseDay())
+	const before = 5316 // people in the first version
+	text, err := json.Marshal(town.people[:before])
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(text)
+	if got := hex.EncodeToString(digest[:]); got != firstPeople {
+		t.Errorf("the people of the first version are others: %s", got)
+	}
 }
 
 func checkTag(t *testing.T, p Persona, tag string, want bool) {

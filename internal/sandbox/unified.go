@@ -38,7 +38,7 @@ type bangoRecord struct {
 
 // addressResources are the resources of 団体内統合宛名, 業務ID 032.
 func addressResources() []resource {
-	return []resource{
+	return append([]resource{
 		{
 			name: "atenakensaku", title: "宛名検索", system: Address, scope: scopeOf("032", "atenakensaku"),
 			items: []item{
@@ -67,7 +67,7 @@ func addressResources() []resource {
 			name: "atenabangoshokai", title: "宛名番号照会", system: Address, scope: scopeNumbers,
 			items: []item{atenabango()}, answer: numbersOf,
 		},
-	}
+	}, writingResources()...)
 }
 
 func upTo100() rule {
@@ -101,13 +101,13 @@ func searchRelations(v values) []wrong {
 }
 
 // searchPeople answers with those who fit everything that was given, at most as many as asked.
-func searchPeople(t *town, v values, m moment) any {
+func searchPeople(in view, v values, m moment) any {
 	records := []atenaRecord{}
 	most, err := strconv.Atoi(v.one("kensujogen"))
 	if err != nil {
 		return records
 	}
-	for _, p := range candidates(t, v) {
+	for _, p := range candidates(in, v) {
 		if number := v.one("setaibango"); number != "" && number != p.Household {
 			continue
 		}
@@ -123,7 +123,7 @@ func searchPeople(t *town, v values, m moment) any {
 }
 
 // candidates gives those whom number, kana and birth date leave.
-func candidates(t *town, v values) []*person {
+func candidates(in view, v values) []*person {
 	kana, first, last := v.one("shimei_kana"), v.one("seinengappi_kaishi"), v.one("seinengappi_shuryo")
 	if first == "" {
 		first, last = firstDay, lastDay
@@ -131,18 +131,18 @@ func candidates(t *town, v values) []*person {
 	number := v.one("kojinbango")
 	switch {
 	case number == "" && kana == "":
-		return t.households[v.one("setaibango")]
+		return in.households[v.one("setaibango")]
 	case number == "":
-		return t.search(kana, first, last)
+		return in.search(kana, first, last)
 	}
-	p, known := t.byIndividual[number]
-	if !known {
+	p, there := in.byNumber(number)
+	if !there {
 		return nil
 	}
 	if from, to := p.Birth.span(); from > last || to < first {
 		return nil
 	}
-	if kana != "" && !slices.Contains(t.byKana[kanaKey(kana)], p) {
+	if kana != "" && !slices.Contains(in.search(kana, firstDay, lastDay), p) {
 		return nil
 	}
 	return []*person{p}
@@ -151,11 +151,11 @@ func candidates(t *town, v values) []*person {
 func unspaced(s string) string { return strings.NewReplacer(" ", "", "　", "").Replace(s) }
 
 // addressData answers with the records of those whom the system knows, in the order asked.
-func addressData(t *town, v values, m moment) any {
+func addressData(in view, v values, m moment) any {
 	records := []atenaRecord{}
 	told := map[string]bool{}
 	for _, number := range v["atenabango"] {
-		if p, known := t.byAtena[number]; known && !told[number] {
+		if p, there := in.person(number); there && !told[number] {
 			told[number] = true
 			records = append(records, atena(p, m))
 		}
@@ -164,9 +164,9 @@ func addressData(t *town, v values, m moment) any {
 }
 
 // numbersOf answers with the numbers of a person.
-func numbersOf(t *town, v values, _ moment) any {
+func numbersOf(in view, v values, _ moment) any {
 	records := []bangoRecord{}
-	if p, known := t.byAtena[v.one("atenabango")]; known {
+	if p, there := in.person(v.one("atenabango")); there {
 		records = append(records, bangoRecord{p.Atena, p.Unified, p.Individual})
 	}
 	return records
