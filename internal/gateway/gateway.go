@@ -1,10 +1,15 @@
-// Package gateway is what staff do: Lookup, Find, OpenCase, CloseCase, SearchRecord.
+// Package gateway is what staff do: Lookup, Find, Apply, Show, SearchLedger, OpenCase,
+// CloseCase, Owed, Replay, Discard, SearchRecord.
 //
 // A lookup is two commits with one fan-out between them, and no way back but the return:
 // authorise, commit who asks what and why, ask all sources and the Shield at once, cut the
 // answers to what is permitted, conceal what locates a protected person, commit how it
 // ended and who is in the answer, release. If either commit fails nothing is released, and
 // there is no way around it.
+//
+// A change of the ledger is one commit: the command's ID, the beneficiary, what is owed to
+// neighbours and the entry of the record, or none of it. What a neighbour gives back for a
+// change (an assigned 宛名番号) comes in by Receive, in the transaction that settles it.
 //
 // Adapters satisfy the ports declared here without knowing of this package. What they say
 // is an [ledger.Answer]; what kept them from knowing is a fault, and what a fault means to
@@ -21,6 +26,7 @@ import (
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
+	"kakehashi/outbox"
 )
 
 // Source answers a question about one person. What it knows it says in the Answer: Found,
@@ -79,6 +85,7 @@ type Rooms struct {
 	Sources []Neighbour
 	Finder  Finder
 	Shield  Shield
+	Outbox  *outbox.Queue    // what is owed to whom; nil: nothing is owed to anybody
 	Now     func() time.Time // the clock; nil: time.Now
 }
 
@@ -91,6 +98,7 @@ type Gateway struct {
 	sources []Neighbour
 	finder  Finder
 	shield  Shield
+	outbox  *outbox.Queue
 	now     func() time.Time
 }
 
@@ -98,7 +106,7 @@ type Gateway struct {
 func New(cfg Config, r Rooms) *Gateway {
 	g := &Gateway{
 		cfg: cfg, db: r.DB, record: r.Record, rules: r.Rules,
-		sources: r.Sources, finder: r.Finder, shield: r.Shield, now: r.Now,
+		sources: r.Sources, finder: r.Finder, shield: r.Shield, outbox: r.Outbox, now: r.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now

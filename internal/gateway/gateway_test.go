@@ -19,6 +19,7 @@ import (
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
 	"kakehashi/internal/storetest"
+	"kakehashi/outbox"
 )
 
 // source answers every question by a function.
@@ -74,12 +75,19 @@ type house struct {
 	t      *testing.T
 	record *audit.Log
 	db     *store.DB
+	queue  *outbox.Queue // nil: nothing is owed to anybody
+	keys   string        // folder of the record's keys; empty: not kept
 }
 
 // openRecord opens a record with keys of its own and runs it until the test ends.
 func openRecord(t *testing.T, db *store.DB) *audit.Log {
 	t.Helper()
-	dir := t.TempDir()
+	return openRecordIn(t, db, t.TempDir())
+}
+
+// openRecordIn is openRecord with a folder for keys and checkpoints.
+func openRecordIn(t *testing.T, db *store.DB, dir string) *audit.Log {
+	t.Helper()
 	if err := audit.GenerateKeys(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ func offers(s ledger.System) []ledger.Item {
 		}
 	case ledger.Tax:
 		return []ledger.Item{ledger.TaxClassOfYear}
+	case ledger.Own:
+		return []ledger.Item{
+			ledger.Name, ledger.Kana, ledger.BirthDate, ledger.Sex, ledger.PostalCode, ledger.AddressText, ledger.AddressExtra,
+		}
 	default:
 		return nil
 	}

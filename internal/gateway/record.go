@@ -10,6 +10,7 @@ import (
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/ledgerdb"
 	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
 )
 
 // keep writes one entry and waits until it is on disk. A caller who hangs up must not erase
@@ -33,7 +34,7 @@ func (g *Gateway) entry(who staff.Member, a staff.Act) audit.Entry {
 		},
 	}
 	e.Actor.Role = string(g.rules.RoleFor(who, a.Verb, a.At))
-	if (a.Verb == staff.Lookup || a.Verb == staff.Find) && a.Basis.Case == "" {
+	if staff.NoCase(a.Verb, a.Basis) {
 		e.Flags = []string{audit.FlagNoCase}
 	}
 	return e
@@ -51,19 +52,8 @@ func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act,
 		}
 		a.Case = c
 	}
-	items, err := g.rules.Authorize(who, *a)
-	managing := a.Verb == staff.OpenCase || a.Verb == staff.CloseCase
-	switch {
-	case a.Basis.Case == "":
-	case a.Case == nil, managing && err != nil:
-		e.Detail = map[string]string{"case_digest": g.record.Digest("case", string(a.Basis.Case))}
-	default:
-		e.Case = string(a.Basis.Case)
-	}
+	items, err := g.judge(who, a, e)
 	if err != nil {
-		if managing {
-			e.Subjects = nil
-		}
 		return nil, nil, g.refuse(ctx, *e, err)
 	}
 	var concerned []ledger.AtenaNumber
@@ -71,6 +61,35 @@ func (g *Gateway) authorize(ctx context.Context, who staff.Member, a *staff.Act,
 		concerned = a.Case.Persons
 	}
 	return items, concerned, nil
+}
+
+// judge asks the rules, now that the fact behind the case is known, and gives the entry its
+// case. It writes nothing: inside a transaction a refusal is recorded when that has ended.
+func (g *Gateway) judge(who staff.Member, a *staff.Act, e *audit.Entry) ([]ledger.Item, error) {
+	items, err := g.rules.Authorize(who, *a)
+	managing := a.Verb == staff.OpenCase || a.Verb == staff.CloseCase
+	switch {
+	case a.Basis.Case == "":
+	case a.Case == nil, managing && err != nil:
+		note(e, "case_digest", g.record.Digest("case", string(a.Basis.Case)))
+	default:
+		e.Case = string(a.Basis.Case)
+	}
+	if err != nil && managing {
+		e.Subjects = nil
+	}
+	return items, err
+}
+
+// note adds a detail to an entry; an empty value adds nothing.
+func note(e *audit.Entry, name, value string) {
+	if value == "" {
+		return
+	}
+	if e.Detail == nil {
+		e.Detail = map[string]string{}
+	}
+	e.Detail[name] = value
 }
 
 // refuse records a refusal and gives it back; or, where the record cannot be written, that.
@@ -90,10 +109,26 @@ func (g *Gateway) findCase(ctx context.Context, who staff.Member, id ledger.Case
 	if ok {
 		found = &c
 	}
-	if err == nil && found == nil && who.Case != nil && who.Case.ID == id {
-		found = who.Case
+	if err == nil && found == nil {
+		found = signedCase(who, id)
 	}
 	return found, err
+}
+
+// caseIn is findCase as a transaction sees it.
+func caseIn(ctx context.Context, tx *store.Tx, who staff.Member, id ledger.CaseID) (*ledger.Case, error) {
+	c, ok, err := ledgerdb.CaseOf(ctx, tx, id)
+	if err != nil || ok {
+		return &c, err
+	}
+	return signedCase(who, id), nil
+}
+
+func signedCase(who staff.Member, id ledger.CaseID) *ledger.Case {
+	if who.Case != nil && who.Case.ID == id {
+		return who.Case
+	}
+	return nil
 }
 
 // RecordRequest reads the record: a query like any other, authorised and recorded.
