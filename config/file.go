@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"kakehashi/adapters/address"
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
@@ -64,9 +65,9 @@ func (m Municipality) Validate() error {
 
 // Neighbours are the systems around the ledger, by the names that the API uses.
 type Neighbours struct {
-	Residents wire.Config `config:"residents" doc:"既存住民基本台帳。支援措置もここに問い合わせます（自動遮断は別に働きます）"`
-	Tax       wire.Config `config:"tax" doc:"税務課が庁内へ公開する課税区分"`
-	Address   wire.Config `config:"address" doc:"団体内統合宛名"`
+	Residents wire.Config    `config:"residents" doc:"既存住民基本台帳。支援措置もここに問い合わせます（自動遮断は別に働きます）"`
+	Tax       wire.Config    `config:"tax" doc:"税務課が庁内へ公開する課税区分"`
+	Address   address.Config `config:"address" doc:"団体内統合宛名"`
 }
 
 // Mapping replaces what is built in by what the city uses.
@@ -112,7 +113,7 @@ func (f File) Validate() error {
 	for _, n := range []struct {
 		key string
 		cfg wire.Config
-	}{{"residents", f.Neighbours.Residents}, {"tax", f.Neighbours.Tax}, {"address", f.Neighbours.Address}} {
+	}{{"residents", f.Neighbours.Residents}, {"tax", f.Neighbours.Tax}, {"address", f.Neighbours.Address.Config}} {
 		if n.cfg.AttemptTimeout > f.Lookup.Budget {
 			// No attempt would ever end by its own time-out, so the breaker would never open.
 			wrong = append(wrong, unfit("neighbours."+n.key+".attempt_timeout", "lookup.budget 以下にしてください。長いと自動遮断が働きません"))

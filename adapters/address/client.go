@@ -1,7 +1,10 @@
-// Package address asks the unified address system (団体内統合宛名), which knows every
-// person the city has a number for, residents or not: who fits a name and a birth date,
-// the address data of one person, and who belongs to a household, for when the registry
-// cannot be asked.
+// Package address speaks with the unified address system (団体内統合宛名), which knows every
+// person the city has a number for, residents or not.
+//
+// It asks who fits a name and a birth date, the address data of one person, and who
+// belongs to a household, for when the registry cannot be asked. And it tells the system
+// what the ledger changed, which gives a number to whoever has none: Prepare, Send and
+// Confirm (deliver.go), over a client of their own.
 package address
 
 import (
@@ -13,27 +16,38 @@ import (
 	"kakehashi/mapping"
 )
 
-// The system's resources, as its interface names them. Neither shows an individual number.
+// The system's resources for lookups, as its interface names them. Neither shows an individual number.
 const (
 	search   = "app_submit/v10/atenakensaku"
 	data     = "app_submit/v10/atenajohoshokai"
 	business = "032" // 業務ID of 団体内統合宛名
 )
 
-// Client asks the unified address system. It is safe for use by several goroutines at
+// Client speaks with the unified address system. It is safe for use by several goroutines at
 // once; New makes one, Close ends it.
 type Client struct {
-	tables *mapping.Tables
-	wire   *wire.Client
+	tables   *mapping.Tables
+	letters  mapping.AddressLetters
+	wire     *wire.Client // for lookups
+	delivery *wire.Client // for writes, and for asking back what became of them
 }
 
 // New makes a client from its settings. It calls nobody; an error is Invalid.
 func New(cfg Config, tables *mapping.Tables, rooms wire.Rooms) (*Client, error) {
-	over, err := wire.New(string(ledger.Address), []string{scope(search), scope(data)}, wire.Config(cfg), rooms)
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	lookups, err := wire.New(string(ledger.Address), []string{scope(search), scope(data)}, cfg.Config, rooms)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{tables: tables, wire: over}, nil
+	delivery, err := wire.New(deliveryTarget, deliveryScopes(), cfg.Config, rooms)
+	if err != nil {
+		lookups.Close()
+		return nil, err
+	}
+	letters := mapping.AddressLetters{System: cfg.System, Tables: tables}
+	return &Client{tables: tables, letters: letters, wire: lookups, delivery: delivery}, nil
 }
 
 func scope(resource string) string { return business + ":" + resource + ":Read" }
@@ -96,8 +110,13 @@ func (c *Client) Adults(ctx context.Context, q ledger.Question) (adults []ledger
 	return adults, child, c.wire.Explain(resource, err)
 }
 
-// Breakers tells where the breaker stands.
-func (c *Client) Breakers() []wire.BreakerState { return []wire.BreakerState{c.wire.Breaker()} }
+// Breakers tells where the breakers stand: of lookups, and of deliveries.
+func (c *Client) Breakers() []wire.BreakerState {
+	return []wire.BreakerState{c.wire.Breaker(), c.delivery.Breaker()}
+}
 
 // Close ends the client; it must not be used afterwards.
-func (c *Client) Close() { c.wire.Close() }
+func (c *Client) Close() {
+	c.wire.Close()
+	c.delivery.Close()
+}

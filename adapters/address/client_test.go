@@ -48,9 +48,9 @@ func openTown(t *testing.T) *town {
 		if err := os.WriteFile(file, []byte(n.ClientSecret), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg := wire.Defaults()
+		cfg := Defaults()
 		cfg.BaseURL, cfg.TokenURL, cfg.ClientID, cfg.SecretFile = n.BaseURL, n.TokenURL, n.ClientID, file
-		return &town{dir: dir, city: city, config: Config(cfg)}
+		return &town{dir: dir, city: city, config: cfg}
 	}
 	t.Fatal("the city has no unified address system")
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 
+	"kakehashi/adapters/address"
 	"kakehashi/config"
 	"kakehashi/internal/audit"
 	"kakehashi/internal/sandbox"
@@ -74,7 +75,8 @@ func demoConfig(city *sandbox.City, dir string) *config.File {
 		case sandbox.Tax:
 			f.Neighbours.Tax = c
 		case sandbox.Address:
-			f.Neighbours.Address = c
+			f.Neighbours.Address = address.Defaults()
+			f.Neighbours.Address.Config = c
 		}
 	}
 	return f

@@ -55,6 +55,7 @@ func importMap() map[string][]arrow {
 			{"outbox", "wires what is owed, and runs the relay"},
 		},
 		"config": {
+			{"adapters/address", "declares the section neighbours.address"},
 			{"internal/audit", "declares the section record"},
 			{"internal/fault", "reads which key a Validate refuses"},
 			{"internal/gateway", "declares the section lookup"},

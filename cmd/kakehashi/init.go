@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kakehashi/adapters/address"
 	"kakehashi/config"
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
@@ -72,7 +73,8 @@ func initialise(dir, code, name string, grants []string) (string, error) {
 	if f.Staff.Grants, err = firstGrants(grants); err != nil {
 		return "", err
 	}
-	for system, n := range map[string]*wire.Config{"residents": &f.Neighbours.Residents, "tax": &f.Neighbours.Tax, "address": &f.Neighbours.Address} {
+	f.Neighbours.Address = address.Defaults()
+	for system, n := range map[string]*wire.Config{"residents": &f.Neighbours.Residents, "tax": &f.Neighbours.Tax, "address": &f.Neighbours.Address.Config} {
 		*n = wire.Defaults()
 		n.BaseURL = "https://" + system + unknownHost
 		n.ClientID = unknownClient()

@@ -139,7 +139,7 @@ func (s *set) neighbours() (err error) {
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.residents.Close(); return nil })
-	if s.address, err = address.New(address.Config(n.Address), tables, rooms); err != nil {
+	if s.address, err = address.New(n.Address, tables, rooms); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.address.Close(); return nil })
