@@ -2,6 +2,7 @@ package staff_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +107,114 @@ func TestRightsNameEveryItem(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, strings.Split(field.Tag.Get("enum"), "|")); diff != "" {
 		t.Errorf("items of a right (-want +got):\n%s", diff)
+	}
+}
+
+// Who may do what, for every role and every verb that concerns the ledger or what is owed.
+func TestRolesAndVerbs(t *testing.T) {
+	all := []staff.Role{
+		staff.CaseWorker, staff.Operator, staff.Auditor, staff.CaseSystem, staff.Integrator, staff.Contractor, staff.Disclosure, staff.Approver,
+	}
+	family := &ledger.Case{ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{"1"}, Open: true}
+	for _, c := range []struct {
+		verb staff.Verb
+		may  []staff.Role
+	}{
+		{staff.Apply, []staff.Role{staff.CaseWorker}},
+		{staff.Show, []staff.Role{staff.CaseWorker}},
+		{staff.SearchLedger, []staff.Role{staff.CaseWorker}},
+		{staff.Replay, []staff.Role{staff.Operator}},
+		{staff.Discard, []staff.Role{staff.Operator}},
+		{staff.Watch, all},
+	} {
+		for _, role := range all {
+			procedure := staff.Procedure{
+				ID: "registration", Purposes: []staff.Code{{Code: "new"}}, Changes: []string{"registration"},
+				Rights: []staff.Right{{Roles: []string{string(role)}, Items: []string{"name"}}},
+			}
+			r := staff.NewRules(staff.Config{Grants: []staff.Grant{{Staff: "1", Role: string(role)}}}, []staff.Procedure{procedure}, time.UTC)
+			_, err := r.Authorize(staff.Member{Staff: "1"}, staff.Act{
+				Verb: c.verb, Case: family, Persons: family.Persons, Change: staff.Registration,
+				Basis: ledger.Basis{Case: "K-1", Procedure: "registration", Purpose: "new"},
+			})
+			if may := slices.Contains(c.may, role); may != (err == nil) {
+				t.Errorf("%s, %s: got %v, want allowed: %v", role, c.verb, err, may)
+			}
+		}
+	}
+}
+
+func TestContractorDecidesNothingWhateverElseWasGranted(t *testing.T) {
+	for _, order := range [][]string{{"operator", "contractor"}, {"contractor", "operator"}} {
+		r := staff.NewRules(staff.Config{Grants: []staff.Grant{
+			{Staff: "1", Role: order[0]}, {Staff: "1", Role: order[1]}, {Staff: "2", Role: "operator"}, {Staff: "2", Role: "contractor", To: "2026-10-31"},
+		}}, nil, time.UTC)
+		at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+		for _, verb := range []staff.Verb{staff.Replay, staff.Discard} {
+			_, err := r.Authorize(staff.Member{Staff: "1"}, staff.Act{Verb: verb, At: at})
+			if fault.Code(err) != "KKH1225" || r.RoleFor(staff.Member{Staff: "1"}, verb, at) != staff.Contractor {
+				t.Errorf("%v, %s: got %v", order, verb, err)
+			}
+			if _, err := r.Authorize(staff.Member{Staff: "2"}, staff.Act{Verb: verb, At: at}); err != nil {
+				t.Errorf("%s by an operator who was a contractor once: %v", verb, err)
+			}
+		}
+		if _, err := r.Authorize(staff.Member{Staff: "1"}, staff.Act{Verb: staff.Watch, At: at}); err != nil {
+			t.Errorf("a contractor may watch: %v", err)
+		}
+	}
+}
+
+func TestProcedureNamesTheChangesItAllows(t *testing.T) {
+	for _, c := range []struct {
+		changes []string
+		change  string
+		code    string
+	}{
+		{[]string{"registration", "mailing_address"}, staff.MailingAddress, ""},
+		{[]string{"registration"}, staff.MailingAddress, "KKH1224"},
+		{nil, staff.Registration, "KKH1224"},
+		{[]string{"registration"}, "", "KKH1224"},
+	} {
+		r := staff.NewRules(staff.Config{Grants: []staff.Grant{{Staff: "1", Role: "case-worker"}}}, []staff.Procedure{{
+			ID: "p", Purposes: []staff.Code{{Code: "x"}}, WithoutCase: []staff.Code{{Code: "counter"}}, Changes: c.changes,
+		}}, time.UTC)
+		_, err := r.Authorize(staff.Member{Staff: "1"}, staff.Act{
+			Verb: staff.Apply, Change: c.change, Basis: ledger.Basis{Procedure: "p", Purpose: "x", Reason: "counter"},
+		})
+		if fault.Code(err) != c.code {
+			t.Errorf("%v, %q: got %v, want %q", c.changes, c.change, err, c.code)
+		}
+	}
+}
+
+func TestShowOnNoBasisNeedsTheRoleAlone(t *testing.T) {
+	worker := staff.Member{Staff: "1001", Authentication: "card+vein"}
+	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	items, err := rules().Authorize(worker, staff.Act{Verb: staff.Show, At: at})
+	if err != nil || items != nil {
+		t.Errorf("no basis: got %v, %v; want no item and no error", items, err)
+	}
+	for code, b := range map[string]ledger.Basis{
+		"KKH1214": {Case: "K-1"}, "KKH1216": {Procedure: "registration"}, "KKH1217": {Procedure: "registration", Purpose: "new"},
+	} {
+		if _, err := rules().Authorize(worker, staff.Act{Verb: staff.Show, Basis: b, At: at}); fault.Code(err) != code {
+			t.Errorf("half a basis %+v: got %v, want %s", b, err, code)
+		}
+	}
+	if _, err := rules().Authorize(staff.Member{Staff: "3001", Authentication: "card+vein"}, staff.Act{Verb: staff.Show, At: at}); fault.Code(err) != "KKH1213" {
+		t.Errorf("an auditor: got %v", err)
+	}
+	if staff.NoCase(staff.Show, ledger.Basis{}) || !staff.NoCase(staff.Show, ledger.Basis{Procedure: "p"}) || !staff.NoCase(staff.Apply, ledger.Basis{}) ||
+		staff.NoCase(staff.Replay, ledger.Basis{}) || staff.NoCase(staff.Lookup, ledger.Basis{Case: "K-1"}) {
+		t.Error("what counts as without a case")
+	}
+}
+
+// The changes that a procedure may name are those that this package knows.
+func TestProcedureMayNameEveryChange(t *testing.T) {
+	field, _ := reflect.TypeFor[staff.Procedure]().FieldByName("Changes")
+	if diff := cmp.Diff([]string{staff.Registration, staff.MailingAddress}, strings.Split(field.Tag.Get("enum"), "|")); diff != "" {
+		t.Errorf("changes of a procedure (-want +got):\n%s", diff)
 	}
 }
