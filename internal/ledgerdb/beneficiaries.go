@@ -12,9 +12,19 @@ import (
 	"kakehashi/internal/store"
 )
 
-const selectBeneficiary = `SELECT b.id, b.number, b.birth_date, b.applied_on, b.first_day, b.last_day, b.version, b.changed_at, b.changed_by,
+const (
+	selectBeneficiary = `SELECT b.id, b.number, b.birth_date, b.applied_on, b.first_day, b.last_day, b.version, b.changed_at, b.changed_by,
 	c.id, c.atena_number, g.id, g.atena_number, g.name, g.kana, g.birth_date, g.sex, g.address
 	FROM ledger_beneficiary b JOIN ledger_person c ON c.id = b.child_id JOIN ledger_person g ON g.id = b.guardian_id`
+	withID        = ` WHERE b.id = $1`
+	withChildID   = ` WHERE b.child_id = $1`
+	withNumber    = ` WHERE b.number = $1`
+	withChild     = ` WHERE c.atena_number = $1`
+	withGuardian  = ` WHERE g.atena_number = $1`
+	firstNumbers  = ` ORDER BY b.number LIMIT $2`
+	selectMailing = `SELECT name, postal_code, address, address_extra, first_day FROM ledger_mailing
+		WHERE beneficiary_id = $1 ORDER BY version DESC LIMIT 1`
+)
 
 // NewBeneficiaryID makes an ID that no other beneficiary bears.
 func NewBeneficiaryID() ledger.BeneficiaryID { return ledger.BeneficiaryID("B-" + rand.Text()) }
@@ -22,7 +32,7 @@ func NewBeneficiaryID() ledger.BeneficiaryID { return ledger.BeneficiaryID("B-" 
 // BeneficiaryOf gives the beneficiary of that ID with its present mailing address; false:
 // there is none.
 func BeneficiaryOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) (ledger.Beneficiary, bool, error) {
-	found, err := beneficiaries(ctx, tx, selectBeneficiary+` WHERE b.id = $1`, string(id))
+	found, err := beneficiaries(ctx, tx, selectBeneficiary+withID, string(id))
 	if err != nil || len(found) == 0 {
 		return ledger.Beneficiary{}, false, err
 	}
@@ -34,7 +44,7 @@ func BeneficiaryOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) (
 // BeneficiaryOfChild gives the entitlement of a child, without its mailing address; false:
 // it has none.
 func BeneficiaryOfChild(ctx context.Context, tx *store.Tx, child ledger.PersonID) (ledger.Beneficiary, bool, error) {
-	found, err := beneficiaries(ctx, tx, selectBeneficiary+` WHERE b.child_id = $1`, string(child))
+	found, err := beneficiaries(ctx, tx, selectBeneficiary+withChildID, string(child))
 	if err != nil || len(found) == 0 {
 		return ledger.Beneficiary{}, false, err
 	}
@@ -51,14 +61,14 @@ type Search struct {
 // SearchBeneficiaries gives at most limit beneficiaries, without their mailing addresses,
 // in the order of their 受給者番号.
 func SearchBeneficiaries(ctx context.Context, tx *store.Tx, s Search, limit int) ([]ledger.Beneficiary, error) {
-	where, value := ` WHERE b.number = $1`, string(s.Number)
+	where, value := withNumber, string(s.Number)
 	switch {
 	case s.Child != "":
-		where, value = ` WHERE c.atena_number = $1`, string(s.Child)
+		where, value = withChild, string(s.Child)
 	case s.Guardian != "":
-		where, value = ` WHERE g.atena_number = $1`, string(s.Guardian)
+		where, value = withGuardian, string(s.Guardian)
 	}
-	return beneficiaries(ctx, tx, selectBeneficiary+where+` ORDER BY b.number LIMIT $2`, value, limit)
+	return beneficiaries(ctx, tx, selectBeneficiary+where+firstNumbers, value, limit)
 }
 
 // AddBeneficiary keeps a new beneficiary.
@@ -96,8 +106,7 @@ func SaveMailing(ctx context.Context, tx *store.Tx, b ledger.Beneficiary, change
 func mailingOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) (*ledger.MailingAddress, error) {
 	var m ledger.MailingAddress
 	var from string
-	err := tx.QueryRow(ctx, `SELECT name, postal_code, address, address_extra, first_day FROM ledger_mailing
-		WHERE beneficiary_id = $1 ORDER BY version DESC LIMIT 1`, string(id)).Scan(&m.Name, &m.PostalCode, &m.Address, &m.Extra, &from)
+	err := tx.QueryRow(ctx, selectMailing, string(id)).Scan(&m.Name, &m.PostalCode, &m.Address, &m.Extra, &from)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil //nolint:nilnil // letters go to the guardian's address
 	}
@@ -140,16 +149,15 @@ func beneficiary(rows *store.Rows) (ledger.Beneficiary, error) {
 		return b, err
 	}
 	b.Child.Atena, b.Guardian.Atena = ledger.AtenaNumber(child.String), ledger.AtenaNumber(guardian.String)
-	for text, into := range map[*string]*ledger.Date{
-		&born: &b.Birth, &applied: &b.AppliedOn, &from: &b.From, &until: &b.Until, &guardianBorn: &g.BirthDate,
-	} {
-		d, err := day(*text)
-		if err != nil {
+	var err error
+	for _, d := range []struct {
+		text string
+		into *ledger.Date
+	}{{born, &b.Birth}, {applied, &b.AppliedOn}, {from, &b.From}, {until, &b.Until}, {guardianBorn, &g.BirthDate}} {
+		if *d.into, err = day(d.text); err != nil {
 			return b, err
 		}
-		*into = d
 	}
-	var err error
 	b.ChangedAt, err = time.Parse(time.RFC3339Nano, at)
 	return b, err
 }

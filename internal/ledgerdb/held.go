@@ -10,6 +10,15 @@ import (
 	"kakehashi/internal/store"
 )
 
+const (
+	selectHeldFor = `SELECT h.change_id, h.kind, h.beneficiary_id, h.version, h.operator, h.made_at, b.number,
+		COALESCE(m.name, ''), COALESCE(m.postal_code, ''), COALESCE(m.address, ''), COALESCE(m.address_extra, ''), COALESCE(m.first_day, '')
+		FROM ledger_held h JOIN ledger_beneficiary b ON b.id = h.beneficiary_id
+		LEFT JOIN ledger_mailing m ON m.beneficiary_id = h.beneficiary_id AND m.version = h.version
+		WHERE h.person_id = $1 ORDER BY h.id`
+	selectHeldOf = `SELECT change_id, kind FROM ledger_held WHERE beneficiary_id = $1 ORDER BY id`
+)
+
 // Held is a change that waits for the 宛名番号 of its person.
 type Held struct {
 	Change ledger.ChangeID
@@ -47,11 +56,7 @@ func Release(ctx context.Context, tx *store.Tx, person ledger.PersonID, number l
 }
 
 func heldFor(ctx context.Context, tx *store.Tx, person ledger.PersonID) ([]ledger.Change, error) {
-	rows, err := tx.Query(ctx, `SELECT h.change_id, h.kind, h.beneficiary_id, h.version, h.operator, h.made_at, b.number,
-		COALESCE(m.name, ''), COALESCE(m.postal_code, ''), COALESCE(m.address, ''), COALESCE(m.address_extra, ''), COALESCE(m.first_day, '')
-		FROM ledger_held h JOIN ledger_beneficiary b ON b.id = h.beneficiary_id
-		LEFT JOIN ledger_mailing m ON m.beneficiary_id = h.beneficiary_id AND m.version = h.version
-		WHERE h.person_id = $1 ORDER BY h.id`, string(person))
+	rows, err := tx.Query(ctx, selectHeldFor, string(person))
 	if err != nil {
 		return nil, fmt.Errorf("read what is held: %w", err)
 	}
@@ -84,7 +89,7 @@ func heldFor(ctx context.Context, tx *store.Tx, person ledger.PersonID) ([]ledge
 
 // HeldOf lists the changes of a beneficiary that wait for a number, in order.
 func HeldOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) ([]Held, error) {
-	rows, err := tx.Query(ctx, `SELECT change_id, kind FROM ledger_held WHERE beneficiary_id = $1 ORDER BY id`, string(id))
+	rows, err := tx.Query(ctx, selectHeldOf, string(id))
 	if err != nil {
 		return nil, fmt.Errorf("read what is held: %w", err)
 	}

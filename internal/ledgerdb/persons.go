@@ -11,21 +11,26 @@ import (
 	"kakehashi/internal/store"
 )
 
-const selectPerson = `SELECT id, atena_number, name, kana, birth_date, sex, address FROM ledger_person`
+const (
+	selectPerson = `SELECT id, atena_number, name, kana, birth_date, sex, address FROM ledger_person`
+	withAtena    = ` WHERE atena_number = $1`
+	withIdentity = ` WHERE identity_key = $1`
+	withPersonID = ` WHERE id = $1`
+)
 
 // FindParty gives the person whom an application names, by 宛名番号 or by identity; false:
 // the ledger does not know such a person. A person named by an identity stays found by it
 // when the number has come.
 func FindParty(ctx context.Context, tx *store.Tx, p ledger.Party) (ledger.Person, bool, error) {
 	if p.Atena != "" {
-		return person(tx.QueryRow(ctx, selectPerson+` WHERE atena_number = $1`, string(p.Atena)))
+		return person(tx.QueryRow(ctx, selectPerson+withAtena, string(p.Atena)))
 	}
-	return person(tx.QueryRow(ctx, selectPerson+` WHERE identity_key = $1`, p.Identity.Key()))
+	return person(tx.QueryRow(ctx, selectPerson+withIdentity, p.Identity.Key()))
 }
 
 // PersonOf gives the person of that ID; false: there is none.
 func PersonOf(ctx context.Context, tx *store.Tx, id ledger.PersonID) (ledger.Person, bool, error) {
-	return person(tx.QueryRow(ctx, selectPerson+` WHERE id = $1`, string(id)))
+	return person(tx.QueryRow(ctx, selectPerson+withPersonID, string(id)))
 }
 
 // AddPerson takes a person into the ledger whom FindParty did not find.
