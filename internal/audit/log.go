@@ -83,6 +83,10 @@ func writerName(now time.Time) string {
 	return now.UTC().Format("060102T150405") + "-" + rand.Text()[:4]
 }
 
+// Writable tells whether the last attempt to write by itself succeeded. Where it is false
+// nothing may be begun that would have to be recorded.
+func (l *Log) Writable() bool { return l.writable.Load() }
+
 // Run writes and seals until ctx ends, and then what is left. It returns when everything
 // that was handed in is on the disk or was refused.
 func (l *Log) Run(ctx context.Context) error {
