@@ -20,15 +20,16 @@ const (
 
 // The words of Owed.Cause that this package gives; those of calls are wire's reasons.
 const (
-	CauseDown     = "down"           // nothing happened: not reached
-	CauseRejected = "rejected"       // the neighbour refused for good
-	CauseUnsure   = "unsure"         // it may have arrived
-	CauseInternal = "internal"       // our own mistake
-	CauseTries    = "tries"          // tried too often
-	CauseReceiver = "receiver"       // delivered, and the ledger did not take the receipt
-	CauseLetter   = "letter_changed" // a repeat would not be the same letter
-	CauseLost     = "lost"           // the lease ran out: whoever was sending is gone
-	CauseLate     = "late"           // an earlier change took effect after this one
+	CauseDown       = "down"           // nothing happened: not reached
+	CauseRejected   = "rejected"       // the neighbour refused for good
+	CauseUnsure     = "unsure"         // it may have arrived
+	CauseInternal   = "internal"       // our own mistake
+	CauseTries      = "tries"          // tried too often
+	CauseReceiver   = "receiver"       // delivered, and the ledger did not take the receipt
+	CauseLetter     = "letter_changed" // a repeat would not be the same letter
+	CauseLost       = "lost"           // the lease ran out: whoever was sending is gone
+	CauseNotArrived = "not_arrived"    // the neighbour says that it did not; it is sent again
+	CauseLate       = "late"           // an earlier change took effect after this one
 )
 
 // QuestionArrived is the word of the question whether a change arrived.

@@ -1,9 +1,15 @@
 package outbox
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/store"
 )
 
 // Plan says what a replay or a discard does, or would do.
@@ -18,7 +24,7 @@ type Plan struct {
 
 // Reason counts the changes that cannot for one reason.
 type Reason struct {
-	Word  string // waits_behind, not_parked, in_flight, delivered, discarded, not_found, sent, later_delivered
+	Word  string
 	Count int
 }
 
@@ -30,18 +36,212 @@ type PlanItem struct {
 	Why         string // the word of a Reason; empty where it can
 }
 
-// Replay is how a replay goes on.
-type Replay struct {
-	ID          string
-	By          string // 職員番号
-	At          time.Time
-	Reason      string
-	State       string // running, stopped, done
-	Total       int    // frozen when it began
-	Armed       int    // due again, not yet ended
-	Delivered   int
-	ParkedAgain int
-	Skipped     int
-	Why         []Reason // of Skipped
-	Waiting     int      // not yet armed
+// The words of reasons.
+const (
+	whyBehind     = "waits_behind"    // an earlier change of its record is to be dealt with first
+	whyFlight     = "in_flight"       // it is on its way, or one of its record is
+	whyNotParked  = "not_parked"      // it goes on by itself
+	whySent       = "sent"            // it was sent already, and is not parked
+	whyNotFound   = "not_found"       // there is no such change
+	whyLater      = "later_delivered" // a later change of its record was delivered
+	whyKept       = "not_discarded"   // there is nothing to undo
+	whyElsewhere  = "moved_on"        // it has gone on since the replay began
+	shownOfAPlan  = 200
+	mostDiscarded = 10_000
+)
+
+const (
+	fromOwed  = ` FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq`
+	planOwed  = `SELECT c.seq AS seq, c.change_id, c.destination, c.record, o.phase, o.waits, o.number, '' AS state` + fromOwed
+	countOwed = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, count(*)` + fromOwed
+	planPast  = `SELECT c.seq, c.change_id, c.destination, c.record, c.phase, 0, c.number, c.state FROM outbox_history c`
+)
+
+// planned is a row as a plan looks at it.
+type planned struct {
+	seq         int64
+	change      ledger.ChangeID
+	destination string
+	record      string
+	at          phase
+	waits       bool
+	number      int64
+	past        State // empty: it is owed
+}
+
+// why gives the word for what stands against a row; empty: nothing.
+type why func(planned) string
+
+func whyNoReplay(p planned) string {
+	switch {
+	case p.past != "":
+		return string(p.past)
+	case p.at == parked:
+		return ""
+	case p.waits:
+		return whyBehind
+	case p.at == toSend || p.at == toReceive:
+		return whyNotParked
+	}
+	return whyFlight
+}
+
+// whyNoDiscard is for changes that were named; others are discarded only where parked.
+func whyNoDiscard(named bool) why {
+	return func(p planned) string {
+		switch {
+		case p.past == "" && named && p.at == toSend && p.number == 0:
+			return ""
+		case p.past == "" && p.at == toSend && p.number > 0:
+			return whySent
+		}
+		return whyNoReplay(p)
+	}
+}
+
+// sum builds a plan of rows, and of the changes named that are none of them.
+func (p *Plan) sum(rows []planned, ids []ledger.ChangeID, against why) {
+	found := map[ledger.ChangeID]bool{}
+	counts := map[string]int{}
+	add := func(item PlanItem) {
+		if item.Can = item.Why == ""; item.Can {
+			p.Can++
+		} else {
+			p.Cannot++
+			counts[item.Why]++
+		}
+		if len(p.Items) < shownOfAPlan {
+			p.Items = append(p.Items, item)
+		}
+	}
+	for _, row := range rows {
+		found[row.change] = true
+		add(PlanItem{Change: row.change, Destination: row.destination, Why: against(row)})
+	}
+	for _, id := range ids {
+		if !found[id] {
+			add(PlanItem{Change: id, Why: whyNotFound})
+		}
+	}
+	p.Why = reasons(counts)
+}
+
+func reasons(counts map[string]int) []Reason {
+	var list []Reason
+	for word, n := range counts {
+		list = append(list, Reason{word, n})
+	}
+	slices.SortFunc(list, func(a, b Reason) int { return cmp.Compare(a.Word, b.Word) })
+	return list
+}
+
+// plannedRows gives the rows that a filter means, oldest first, at most limit; of the past
+// only where changes are named.
+func plannedRows(ctx context.Context, tx *store.Tx, f Filter, only string, limit int) ([]planned, error) {
+	var c clauses
+	f.common(&c, "o")
+	condition, owed := f.State.phases()
+	for _, s := range []string{condition, only} {
+		if s != "" {
+			c.add(s)
+		}
+	}
+	if !owed {
+		c.add("1 = 0")
+	}
+	query := planOwed + c.where()
+	if len(f.IDs) > 0 && only == "" {
+		c.parts = nil
+		f.common(&c, "c")
+		if f.State != "" {
+			c.add("c.state = %", string(f.State))
+		}
+		query += " UNION ALL " + planPast + c.where()
+	}
+	c.args = append(c.args, limit)
+	return readPlanned(tx.Query(ctx, query+" ORDER BY seq LIMIT $"+strconv.Itoa(len(c.args)), c.args...))
+}
+
+func readPlanned(rows *store.Rows, err error) ([]planned, error) {
+	if err != nil {
+		return nil, fmt.Errorf("read what is planned: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []planned
+	for rows.Next() {
+		var p planned
+		if err := rows.Scan(&p.seq, &p.change, &p.destination, &p.record, &p.at, &p.waits, &p.number, &p.past); err != nil {
+			return nil, fmt.Errorf("read what is planned: %w", err)
+		}
+		list = append(list, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read what is planned: %w", err)
+	}
+	return list, nil
+}
+
+// plan looks at what a filter means. Where changes are named it looks at each; otherwise it
+// counts by kinds of standing, since a backlog may be long, and lists the first.
+func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, against why) (Plan, error) {
+	p := Plan{At: at}
+	if err := f.check(); err != nil {
+		return p, err
+	}
+	if len(f.IDs) > 0 {
+		rows, err := plannedRows(ctx, tx, f, "", 2*maxPage*16)
+		if err != nil {
+			return p, err
+		}
+		p.sum(rows, f.IDs, against)
+		return p, nil
+	}
+	first, err := plannedRows(ctx, tx, f, "o.phase = 'parked'", shownOfAPlan)
+	if err != nil {
+		return p, err
+	}
+	if len(first) < shownOfAPlan {
+		others, err := plannedRows(ctx, tx, f, "o.phase <> 'parked'", shownOfAPlan-len(first))
+		if err != nil {
+			return p, err
+		}
+		first = append(first, others...)
+	}
+	p.sum(first, nil, against)
+	p.Can, p.Cannot, p.Why = 0, 0, nil
+	return p, p.count(ctx, tx, f, against)
+}
+
+// count counts what a filter means by how it stands.
+func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, against why) error {
+	var c clauses
+	f.common(&c, "o")
+	condition, owed := f.State.phases()
+	if condition != "" {
+		c.add(condition)
+	}
+	if !owed {
+		c.add("1 = 0")
+	}
+	rows, err := tx.Query(ctx, countOwed+c.where()+" GROUP BY 1, 2, 3", c.args...)
+	if err != nil {
+		return fmt.Errorf("count what is planned: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	counts := map[string]int{}
+	for rows.Next() {
+		var row planned
+		var n int
+		if err := rows.Scan(&row.at, &row.waits, &row.number, &n); err != nil {
+			return fmt.Errorf("count what is planned: %w", err)
+		}
+		if word := against(row); word != "" {
+			p.Cannot += n
+			counts[word] += n
+		} else {
+			p.Can += n
+		}
+	}
+	p.Why = reasons(counts)
+	return rows.Err()
 }

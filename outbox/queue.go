@@ -3,6 +3,7 @@ package outbox
 import (
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"kakehashi/internal/audit"
@@ -33,10 +34,13 @@ type Rooms struct {
 
 // Queue is what one municipality owes to its neighbours. It is safe for concurrent use.
 type Queue struct {
-	cfg   Config
-	rooms Rooms
-	seal  *sealer
-	wake  chan struct{} // something was owed, or armed
+	cfg     Config
+	rooms   Rooms
+	seal    *sealer
+	wake    chan struct{} // something was owed, or armed
+	running atomic.Bool
+	arming  atomic.Bool // there may be replays that are not done
+	shown   shown
 }
 
 // New makes the queue. It is Invalid where the configuration or the routes are wrong. It

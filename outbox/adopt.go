@@ -1,0 +1,52 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// adoptAll asks, at the start, about what an earlier run had on its way, where no other run
+// can be alive: its leases need not be waited for.
+func (r *relay) adoptAll(ctx context.Context) {
+	for r.q.rooms.Exclusive && ctx.Err() == nil {
+		err := r.adopt(ctx)
+		r.health(ctx, err)
+		if err == nil {
+			return
+		}
+		timer := time.NewTimer(r.calm)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// adopt finds what is on its way among what is due later: a lease lies in the future, and
+// little else does.
+func (r *relay) adopt(ctx context.Context) error {
+	for _, l := range r.lines {
+		for more := true; more; {
+			now := r.q.rooms.Now()
+			rows, err := r.leased(ctx, l)
+			if err != nil {
+				return err
+			}
+			more = len(rows) == chunk
+			for _, row := range rows {
+				f := &flight{line: l, row: row, turn: l.gate.turn}
+				f.verdict = r.policy.lost(f.standing(), row.at, now, now)
+				r.settleLater(f)
+			}
+			for len(r.ended) > 0 {
+				if _, err := r.transact(ctx); err != nil {
+					r.ended = nil
+					clear(l.preparing)
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

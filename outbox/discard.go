@@ -1,0 +1,117 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/store"
+)
+
+// Discard marks as needing no delivery, in the caller's transaction, what the filter means
+// and is parked, and changes that it names and that were never sent. Each leaves its lane,
+// so that its successors go on, and stays in the history with the mark; Undiscard undoes it.
+// It is Invalid where the filter means more than 10,000.
+func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark) (Plan, error) {
+	against := whyNoDiscard(len(f.IDs) > 0)
+	p, err := plan(ctx, tx, f, m.At, against)
+	if err != nil {
+		return p, err
+	}
+	if p.Can > mostDiscarded {
+		return p, fault.New(fault.Invalid, "more than %d changes would be discarded at once", mostDiscarded).WithCode(codeFilter)
+	}
+	only := "o.phase = 'parked'"
+	if len(f.IDs) > 0 {
+		only = "o.phase IN ('parked', 'send')"
+	}
+	rows, err := plannedRows(ctx, tx, f, only, mostDiscarded+maxPage)
+	if err != nil {
+		return p, err
+	}
+	var moves, deletes, promotes, ends [][]any
+	for _, row := range rows {
+		if against(row) != "" {
+			continue
+		}
+		moves = append(moves, []any{row.seq, string(Discarded), micros(m.At), m.By, m.Reason})
+		deletes = append(deletes, []any{row.seq})
+		promotes = append(promotes, []any{row.destination, row.record})
+		ends = append(ends, []any{row.seq})
+	}
+	const endItems = `UPDATE outbox_replay_item SET state = 'skipped', why = 'discarded' WHERE seq = $1 AND state = 'armed'
+		AND replay = (SELECT o.replay FROM outbox_owed o WHERE o.seq = $1)`
+	for _, w := range []struct {
+		statement string
+		rows      [][]any
+	}{{endItems, ends}, {toHistory, moves}, {deleteOwed, deletes}, {deleteChange, deletes}, {promote, promotes}} {
+		if err := tx.Bulk(ctx, w.statement, w.rows); err != nil {
+			return p, fmt.Errorf("discard changes: %w", err)
+		}
+	}
+	q.wakeOn(tx)
+	return p, nil
+}
+
+const (
+	laterDelivered = `SELECT count(*) FROM outbox_history WHERE record = $1 AND destination = $2 AND seq > $3 AND state = 'delivered'`
+	// laterUnderWay counts the changes of a lane that may have been delivered by now.
+	laterUnderWay = `SELECT count(*) FROM outbox_owed WHERE destination = $2 AND record = $1 AND seq > $3
+		AND (phase NOT IN ('send', 'parked') OR question <> '')`
+)
+
+// Undiscard takes marks back, in the caller's transaction: each change is again what it was
+// when it was discarded, in its place in its lane. It is refused for a change with a later
+// one of its record delivered, or on its way, to that destination: the neighbour would be
+// told the older after the newer. Who undid it is for the caller to record.
+func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.ChangeID, m Mark) (Plan, error) {
+	p := Plan{At: m.At}
+	f := Filter{IDs: ids}
+	if err := f.check(); err != nil {
+		return p, err
+	}
+	if len(ids) == 0 {
+		return p, nil
+	}
+	rows, err := plannedRows(ctx, tx, f, "", 2*maxPage*16)
+	if err != nil {
+		return p, err
+	}
+	words := map[int64]string{}
+	for i := len(rows) - 1; i >= 0; i-- { // the newest first: each stands before those put back already
+		row := rows[i]
+		if words[row.seq], err = whyNoUndo(ctx, tx, row); err != nil {
+			return p, err
+		}
+		if words[row.seq] != "" {
+			continue
+		}
+		if err := putBack(ctx, tx, row.seq, row.destination, row.record); err != nil {
+			return p, err
+		}
+	}
+	p.sum(rows, ids, func(row planned) string { return words[row.seq] })
+	q.wakeOn(tx)
+	return p, nil
+}
+
+func whyNoUndo(ctx context.Context, tx *store.Tx, row planned) (string, error) {
+	switch row.past {
+	case Discarded:
+	case Delivered:
+		return string(Delivered), nil
+	case "", Pending, InFlight, Parked:
+		return whyKept, nil
+	}
+	for _, against := range []struct{ query, word string }{{laterDelivered, whyLater}, {laterUnderWay, whyFlight}} {
+		n, err := tx.Number(ctx, against.query, row.record, row.destination, row.seq)
+		if err != nil {
+			return "", fmt.Errorf("look for later changes: %w", err)
+		}
+		if n > 0 {
+			return against.word, nil
+		}
+	}
+	return "", nil
+}

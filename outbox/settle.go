@@ -1,0 +1,290 @@
+package outbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
+	"kakehashi/internal/store"
+)
+
+const (
+	isCurrent = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND number = $2 AND phase = $3`
+	moveOn    = `UPDATE outbox_owed SET phase = $4, due_at = $5, tries = $6, fails = $7, cause = $8, code = $9, detail = $10,
+		question = $11, answered = $12, receipt = $13, parking = parking + $14
+		WHERE seq = $1 AND number = $2 AND phase = $3`
+	toHistory = `INSERT INTO outbox_history (seq, destination, change_id, record, kind, version, enqueued_at, body, phase, number,
+		sends, tries, fails, last_at, cause, code, detail, question, answered, digest, receipt, replay, parking,
+		state, ended_at, mark_by, mark_reason)
+		SELECT c.seq, c.destination, c.change_id, c.record, c.kind, c.version, c.enqueued_at, c.body, o.phase, o.number,
+		o.sends, o.tries, o.fails, o.last_at, CASE WHEN $2 = 'delivered' THEN '' ELSE o.cause END,
+		CASE WHEN $2 = 'delivered' THEN '' ELSE o.code END, CASE WHEN $2 = 'delivered' THEN '' ELSE o.detail END,
+		CASE WHEN $2 = 'delivered' THEN '' ELSE o.question END, o.answered, o.digest,
+		CASE WHEN $2 = 'delivered' THEN NULL ELSE o.receipt END, o.replay, o.parking, $2, $3, $4, $5
+		FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq WHERE c.seq = $1`
+	deleteOwed   = `DELETE FROM outbox_owed WHERE seq = $1`
+	deleteChange = `DELETE FROM outbox_change WHERE seq = $1`
+	// promote lets the oldest that is left of a lane go on.
+	promote = `UPDATE outbox_owed SET waits = 0
+		WHERE seq = (SELECT min(seq) FROM outbox_owed WHERE destination = $1 AND record = $2) AND waits = 1`
+	insertAttempt = `INSERT INTO outbox_attempt (seq, number, confirm, at, ended_at, outcome, code, digest, replay)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	endItem = `UPDATE outbox_replay_item SET state = $3 WHERE replay = $1 AND seq = $2 AND state = 'armed'`
+)
+
+// refusal says whose receipt the receiver does not take.
+type refusal struct {
+	flight *flight
+	err    error
+}
+
+// Error gives the text for operators.
+func (r *refusal) Error() string { return "take a receipt into the ledger: " + r.err.Error() }
+
+// Unwrap gives what the receiver said.
+func (r *refusal) Unwrap() error { return r.err }
+
+func sameLetter(a, b []byte) bool { return bytes.Equal(a, b) }
+
+// settlement collects what one transaction writes about the flights that it settles.
+type settlement struct {
+	now                                      int64
+	attempts, moves, deletes, promotes, ends [][]any
+	entries                                  []audit.Entry
+}
+
+// settle writes what became of the flights. It is a refusal where the receiver does not
+// take a receipt; then the transaction must be taken back.
+func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) error {
+	if len(flights) == 0 {
+		return nil
+	}
+	s := &settlement{now: micros(r.q.rooms.Now())}
+	for _, f := range flights {
+		current, err := r.settleOne(ctx, tx, f, s)
+		if err != nil {
+			return err
+		}
+		if current {
+			s.note(f)
+		} else if err := r.late(ctx, tx, f, s); err != nil {
+			return err
+		}
+	}
+	for _, w := range []struct {
+		statement string
+		rows      [][]any
+	}{
+		{insertAttempt, s.attempts}, {toHistory, s.moves}, {deleteOwed, s.deletes}, {deleteChange, s.deletes},
+		{promote, s.promotes}, {endItem, s.ends},
+	} {
+		if len(w.rows) == 0 {
+			continue
+		}
+		if err := tx.Bulk(ctx, w.statement, w.rows); err != nil {
+			return fmt.Errorf("settle changes: %w", err)
+		}
+	}
+	return r.q.rooms.Record.AppendAll(ctx, tx, s.entries)
+}
+
+// settleOne does for one flight what cannot be done for many at once, and tells whether
+// its attempt is still the row's current one.
+func (r *relay) settleOne(ctx context.Context, tx *store.Tx, f *flight, s *settlement) (current bool, err error) {
+	v := f.verdict
+	if v.to != "" {
+		return r.moveOn(ctx, tx, f)
+	}
+	n, err := tx.Number(ctx, isCurrent, f.row.seq, f.row.number, string(f.row.at))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := r.receive(ctx, tx, f); err != nil {
+		return false, &refusal{flight: f, err: err}
+	}
+	s.moves = append(s.moves, []any{f.row.seq, string(Delivered), s.now, "", ""})
+	s.deletes = append(s.deletes, []any{f.row.seq})
+	s.promotes = append(s.promotes, []any{f.line.route.Destination, string(f.row.record)})
+	return true, nil
+}
+
+func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, error) {
+	v := f.verdict
+	var receipt any
+	parking := 0
+	if v.to == parked {
+		parking = 1
+	}
+	if f.refused {
+		sealed, err := r.q.seal.closeReceipt(f.receipt, f.row.change, f.line.route.Destination)
+		if err != nil {
+			return false, err
+		}
+		receipt = sealed
+	} else if f.row.receipt != nil {
+		receipt = f.row.receipt
+	}
+	answered := 0
+	if v.answered {
+		answered = 1
+	}
+	n, err := tx.Exec(ctx, moveOn, f.row.seq, f.row.number, string(f.row.at), string(v.to), micros(v.due), v.tries, v.fails,
+		v.cause, v.code, v.detail, v.question, answered, receipt, parking)
+	if err != nil {
+		return false, fmt.Errorf("settle a change: %w", err)
+	}
+	return n == 1, nil
+}
+
+// receive hands the receipt to the receiver. What breaks down there is a refusal.
+func (r *relay) receive(ctx context.Context, tx *store.Tx, f *flight) (err error) {
+	if r.receiver == nil {
+		return nil
+	}
+	defer func() {
+		if recover() != nil { // what it panicked with may hold anything
+			err = fault.New(fault.Internal, "the receiver broke down").WithCode(codePanic).WithReason("panic")
+		}
+	}()
+	return r.receiver.Receive(ctx, tx, f.change, f.receipt)
+}
+
+// attempted tells whether the flight was an attempt: something that was claimed.
+func (f *flight) attempted() bool { return f.row.at == sending || f.row.at == asking }
+
+// note writes down an attempt, what it means for a replay, and the entry of the record.
+func (s *settlement) note(f *flight) {
+	v := f.verdict
+	if f.attempted() {
+		s.attempts = append(s.attempts, f.attempt(s.now, v.outcome))
+	}
+	switch {
+	case f.row.replay == "":
+	case v.to == "":
+		s.ends = append(s.ends, []any{f.row.replay, f.row.seq, string(Delivered)})
+	case v.to == parked:
+		s.ends = append(s.ends, []any{f.row.replay, f.row.seq, string(Parked)})
+	}
+	if v.outcome == endAgain && fault.Is(f.err, fault.Unavailable) {
+		return // nothing happened; the attempts tell the rest
+	}
+	s.entries = append(s.entries, f.entry(v.outcome))
+}
+
+// attempt gives the row of outbox_attempt.
+func (f *flight) attempt(now int64, outcome string) []any {
+	confirm := 0
+	if f.row.at == asking {
+		confirm = 1
+	}
+	var digest any
+	if d := f.lastDigest(); d != nil && confirm == 0 {
+		digest = d
+	}
+	return []any{f.row.seq, f.row.number, confirm, f.row.last, now, outcome, f.verdict.code, digest, f.row.replay}
+}
+
+func (f *flight) lastDigest() []byte {
+	if f.digest != nil {
+		return f.digest
+	}
+	return f.row.digest
+}
+
+// entry is what the record keeps of a settled change.
+func (f *flight) entry(outcome string) audit.Entry {
+	e := audit.Entry{
+		Kind: audit.Delivery, Act: "deliver", Actor: audit.Actor{Client: "relay"}, Sources: []string{f.line.route.Destination},
+		Ends: []audit.SourceEnd{{Source: f.line.route.Destination, Outcome: outcome, Reason: f.verdict.cause}},
+		Code: f.verdict.code,
+		Detail: map[string]string{
+			"change": string(f.row.change), "kind": string(f.row.kind), "record": string(f.row.record),
+			"attempt": strconv.FormatInt(f.row.number, 10),
+		},
+	}
+	if f.ask {
+		e.Act = "confirm"
+	}
+	if d := f.lastDigest(); d != nil {
+		e.Detail["digest"] = hex.EncodeToString(d)
+	}
+	if f.row.replay != "" {
+		e.Detail["replay"] = f.row.replay
+	}
+	if outcome == endLost {
+		e.Ends[0].Outcome = endUnsure
+	}
+	switch told, numbered := string(f.change.Atena), string(f.receipt.Atena); {
+	case isNumber(told):
+		e.Subjects = []audit.Subject{{Atena: told, Role: "told"}}
+	case isNumber(numbered):
+		e.Subjects = []audit.Subject{{Atena: numbered, Role: "numbered"}}
+	}
+	return e
+}
+
+// isNumber tells whether a text may stand in the record as the number of a person. One
+// that may not, from a neighbour that answers nonsense, must not keep the others from
+// being settled.
+func isNumber(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "0123456789") == "" }
+
+// settleEach settles flights one by one after a receiver has refused one of them, so that
+// the refusal parks that change alone.
+func (r *relay) settleEach(ctx context.Context, flights []*flight) (err error) {
+	var unavailable error
+	var kept []*flight
+	flights = slices.Clone(flights) // a part of what is put together anew below
+	for i, f := range flights {
+		err = r.settleAlone(ctx, f)
+		if refused, ok := errors.AsType[*refusal](err); ok && !fault.Is(refused.err, fault.Unavailable) {
+			f.refused, f.err = true, refused.err
+			f.verdict = r.policy.refusedReceipt(f.standing(), refused.err)
+			err = r.settleAlone(ctx, f)
+		}
+		switch _, ok := errors.AsType[*refusal](err); {
+		case ok:
+			kept, unavailable = append(kept, f), err
+		case err != nil:
+			r.ended = append(append(kept, flights[i:]...), r.ended[len(flights):]...)
+			return err
+		default:
+			r.settled([]*flight{f})
+		}
+	}
+	r.ended = append(kept, r.ended[len(flights):]...)
+	return unavailable
+}
+
+func (r *relay) settleAlone(ctx context.Context, f *flight) error {
+	return store.WithTx(ctx, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+		return r.settle(ctx, tx, []*flight{f})
+	})
+}
+
+// settled forgets what is committed, and tells operators what was parked.
+func (r *relay) settled(flights []*flight) {
+	for _, f := range flights {
+		if !f.attempted() || f.verdict.outcome == endLost {
+			delete(f.line.preparing, f.row.seq)
+		}
+		switch f.verdict.to {
+		case "":
+			f.line.done.add(r.q.rooms.Now(), 1)
+		case parked:
+			level := slog.LevelWarn
+			if f.verdict.cause == CauseInternal {
+				level = slog.LevelError
+			}
+			r.log(level, codeParked, f.line, slog.String("cause", f.verdict.cause), slog.Int64("attempt", f.row.number))
+		case toSend, sending, toAsk, asking, toReceive:
+		}
+	}
+}
