@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,11 @@ type problem struct {
 // post sends body and reads the answer into out; a problem becomes an ending with the exit
 // code that its status means. out may be nil, or an io.Writer for a stream.
 func (c *client) post(ctx context.Context, path string, body, out any) error {
+	return c.send(ctx, path, "", body, out)
+}
+
+// send is post with the Idempotency-Key, where there is one.
+func (c *client) send(ctx context.Context, path, key string, body, out any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)
@@ -132,10 +138,29 @@ func (c *client) post(ctx context.Context, path string, body, out any) error {
 		return usage{errors.New("ゲートウェイのURLを読めません")}
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	return c.call(req, out)
+}
+
+// get reads the answer of an address into out, as post does.
+func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+	if err != nil {
+		return usage{errors.New("ゲートウェイのURLを読めません")}
+	}
+	return c.call(req, out)
+}
+
+func (c *client) call(req *http.Request, out any) error {
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	res, err := c.http.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
+		if req.Context().Err() != nil {
 			return &ending{code: exitInterrupted, text: "KKH5103 中断しました。"}
 		}
 		return &ending{code: exitUnavailable, text: "KKH5101 ゲートウェイにつながりません。動いているか確かめてください（kakehashi doctor）。"}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"time"
 
 	"kakehashi/adapters/address"
 	"kakehashi/config"
@@ -33,11 +34,13 @@ func procedures() []staff.Procedure {
 			ID: exampleProcedure, Name: "受給資格の登録（新規認定・転入）", LegalBasis: basis + "（登録申請）",
 			Purposes: []staff.Code{{Code: examplePurpose, Name: "新規認定の審査"}, {Code: "moved-in", Name: "転入による認定の審査"}, {Code: "inquiry", Name: "問合せへの対応"}},
 			Rights:   []staff.Right{{Roles: worker, Items: all}}, WithoutCase: reasons,
+			Changes: []string{"registration", "mailing_address"},
 		},
 		{
 			ID: "notification", Name: "届出（変更・喪失）", LegalBasis: basis + "（条例第7条の届出）",
 			Purposes: []staff.Code{{Code: "change", Name: "変更の届出の審査"}, {Code: "loss", Name: "資格喪失の確認"}},
 			Rights:   []staff.Right{{Roles: worker, Items: person}},
+			Changes:  []string{"mailing_address"},
 		},
 		{
 			ID: "payment", Name: "医療費の支給申請", LegalBasis: basis + "（支給申請）",
@@ -54,6 +57,10 @@ func demoConfig(city *sandbox.City, dir string) *config.File {
 	f.Municipality = config.Municipality{Code: sandbox.MunicipalityCode, Name: sandbox.MunicipalityName, Environment: "fictional"}
 	f.Listen.Address = "127.0.0.1:0"
 	f.Lookup.AtenaDigits = 10
+	// The stand-ins work at once, and whoever tries a fault does not want to wait.
+	f.Outbox.Settle, f.Outbox.SendTimeout = 2*time.Second, 5*time.Second
+	f.Outbox.RetryFirst, f.Outbox.RetryMax = time.Second, 15*time.Second
+	f.Outbox.Rate = 200
 	issuer := city.Addresses().Issuer
 	f.Staff.Issuer, f.Staff.JWKSURL = issuer, issuer+"/jwks"
 	f.Staff.Audience = "kakehashi:" + sandbox.MunicipalityCode

@@ -108,6 +108,7 @@ func importMap() map[string][]arrow {
 			{"internal/ledger", words},
 			{"internal/manual", "takes the words of problems from the catalogue"},
 			{"internal/staff", "verifies who is asking"},
+			{"outbox", "spells what gateway found owed"},
 		},
 		"internal/wire": {
 			{"internal/fault", "says how a call ended"},

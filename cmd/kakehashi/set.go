@@ -29,6 +29,7 @@ import (
 	"kakehashi/internal/web"
 	"kakehashi/internal/wire"
 	"kakehashi/mapping"
+	"kakehashi/outbox"
 )
 
 // What the adapters promise.
@@ -40,6 +41,10 @@ var (
 	_ gateway.Finder = (*address.Client)(nil)
 	_ tax.Household  = (*residents.Client)(nil)
 	_ tax.Household  = (*address.Client)(nil)
+
+	_ outbox.Destination = (*address.Client)(nil)
+	_ outbox.Confirmer   = (*address.Client)(nil)
+	_ outbox.Receiver    = (*gateway.Gateway)(nil)
 )
 
 // japan is the zone in which the configuration's dates are days.
@@ -59,6 +64,7 @@ type set struct {
 	residents *residents.Client
 	tax       *tax.Client
 	address   *address.Client
+	outbox    *outbox.Queue
 	gateway   *gateway.Gateway
 	web       *web.Web
 	closers   []func(context.Context) error // run backwards
@@ -99,8 +105,11 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 	if err = s.neighbours(); err != nil {
 		return nil, err
 	}
+	if err = s.queue(keys); err != nil {
+		return nil, err
+	}
 	s.gateway = gateway.New(cfg.Lookup, gateway.Rooms{
-		DB: s.db, Record: s.record, Rules: s.rules,
+		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox,
 		Sources: []gateway.Neighbour{
 			{System: ledger.Residents, Source: s.residents},
 			{System: ledger.Tax, Source: s.tax},
@@ -108,7 +117,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		},
 		Finder: s.address, Shield: s.residents,
 	})
-	if err = s.telemetry.gauges(s.breakerStates, s.recordStats); err != nil {
+	if err = s.telemetry.gauges(s.breakerStates, s.recordStats, s.outbox.Summary); err != nil {
 		return nil, err
 	}
 	s.web, err = web.New(cfg.Listen, web.Rooms{
@@ -148,6 +157,23 @@ func (s *set) neighbours() (err error) {
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.tax.Close(); return nil })
 	return nil
+}
+
+// queue builds the outbox: who is told of which changes. One gateway alone has an SQLite
+// database open, so whatever is in flight when it starts is an orphan of the one before.
+func (s *set) queue(keys audit.Keys) error {
+	key, err := keys.Derive("outbox")
+	if err != nil {
+		return err
+	}
+	s.outbox, err = outbox.New(s.cfg.Outbox, outbox.Rooms{
+		DB: s.db, Record: s.record, Key: key, Exclusive: true, Log: s.log,
+		Routes: []outbox.Route{{
+			// The public interface says nothing of keys (API74), so none is relied upon.
+			Destination: string(ledger.Address), Kinds: ledger.ChangeKinds(), To: s.address,
+		}},
+	})
+	return err
 }
 
 // loadTables gives the built-in code tables, and in their place those that lie in the
@@ -229,11 +255,18 @@ func (s *set) ready(ctx context.Context) []web.Probe {
 // serve serves on the listener until ctx ends, then stops in order: no new requests, those
 // under way finish, the record flushes and seals the rest, all is closed.
 func (s *set) serve(ctx context.Context, l net.Listener) error {
-	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	recording, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRecording()
+	work, stopWork := context.WithCancel(recording)
 	defer stopWork()
 	server := s.web.Server()
-	all, failed := errgroup.WithContext(work)
-	all.Go(func() error { return s.record.Run(work) })
+	all, failed := errgroup.WithContext(recording)
+	all.Go(func() error { return s.record.Run(recording) })
+	told := make(chan struct{})
+	all.Go(func() error {
+		defer close(told)
+		return s.outbox.Run(work, s.gateway)
+	})
 	all.Go(func() error {
 		err := s.listen(server, l)
 		if errors.Is(err, http.ErrServerClosed) {
@@ -249,6 +282,8 @@ func (s *set) serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	err := server.Shutdown(down)
 	stopWork()
+	<-told // what the relay settles last is recorded too
+	stopRecording()
 	return errors.Join(err, all.Wait(), s.close(down))
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,6 +21,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"kakehashi/outbox"
 )
 
 // telemetry is where traces and metrics go: always to /metrics, and to an OTLP collector
@@ -85,39 +88,85 @@ func withoutHost(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
 	return s, true
 }
 
-// gauges adds what is read when /metrics is asked: the breakers and the record.
-func (t *telemetry) gauges(breakers func() map[string]int64, record func(context.Context) (entries, unsealed int64, writable bool)) error {
-	meter := t.meter.Meter("kakehashi")
-	state, err := meter.Int64ObservableGauge("kakehashi_breaker_state", metric.WithDescription("0 closed, 1 half-open, 2 open"))
-	if err != nil {
-		return fmt.Errorf("make the breakers' gauge: %w", err)
-	}
-	entries, err := meter.Int64ObservableGauge("kakehashi_record_entries", metric.WithDescription("entries in the record"))
-	if err != nil {
-		return fmt.Errorf("make the record's gauge: %w", err)
-	}
-	unsealed, err := meter.Int64ObservableGauge("kakehashi_record_unsealed", metric.WithDescription("entries that await sealing"))
-	if err != nil {
-		return fmt.Errorf("make the record's gauge: %w", err)
-	}
-	writable, err := meter.Int64ObservableGauge("kakehashi_record_writable", metric.WithDescription("1 where the last write of the record succeeded"))
-	if err != nil {
-		return fmt.Errorf("make the record's gauge: %w", err)
-	}
-	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+// gauges adds what is read when /metrics is asked: the breakers, the record and the outbox.
+func (t *telemetry) gauges(breakers func() map[string]int64, record func(context.Context) (entries, unsealed int64, writable bool),
+	owed func(context.Context) (outbox.Summary, error),
+) error {
+	g := gauges{meter: t.meter.Meter("kakehashi")}
+	state := g.add("kakehashi_breaker_state", "0 closed, 1 half-open, 2 open")
+	entries := g.add("kakehashi_record_entries", "entries in the record")
+	unsealed := g.add("kakehashi_record_unsealed", "entries that await sealing")
+	writable := g.add("kakehashi_record_writable", "1 where the last write of the record succeeded")
+	g.watch(func(ctx context.Context, o metric.Observer) {
 		for target, s := range breakers() {
 			o.ObserveInt64(state, s, metric.WithAttributes(attribute.String("target", target)))
 		}
 		n, open, ok := record(ctx)
 		o.ObserveInt64(entries, n)
 		o.ObserveInt64(unsealed, open)
-		o.ObserveInt64(writable, map[bool]int64{true: 1}[ok])
-		return nil
+		o.ObserveInt64(writable, number(ok))
 	}, state, entries, unsealed, writable)
-	if err != nil {
-		return fmt.Errorf("register the gauges: %w", err)
+
+	all := g.add("kakehashi_outbox_owed", "changes that are owed to a neighbour: waiting, on their way or parked")
+	parked := g.add("kakehashi_outbox_parked", "changes that wait for a person (配信不能)")
+	oldest := g.add("kakehashi_outbox_oldest_seconds", "how long the oldest change that is owed has waited")
+	gate := g.add("kakehashi_outbox_destination_open", "1 where the neighbour is told, 0 after failures, while it is only probed")
+	g.watch(func(ctx context.Context, o metric.Observer) {
+		s, err := owed(ctx)
+		if err != nil {
+			return // no data is not zero
+		}
+		for _, d := range s.Destinations {
+			where := metric.WithAttributes(attribute.String("destination", d.Destination))
+			o.ObserveInt64(all, int64(d.Owed), where)
+			o.ObserveInt64(parked, int64(d.Parked), where)
+			o.ObserveInt64(oldest, waited(d.Oldest), where)
+			o.ObserveInt64(gate, number(d.Open), where)
+		}
+	}, all, parked, oldest, gate)
+	return g.err
+}
+
+// gauges makes gauges and keeps the first error.
+type gauges struct {
+	meter metric.Meter
+	err   error
+}
+
+func (g *gauges) add(name, about string) metric.Int64ObservableGauge {
+	gauge, err := g.meter.Int64ObservableGauge(name, metric.WithDescription(about))
+	if err != nil && g.err == nil {
+		g.err = fmt.Errorf("make a gauge: %w", err)
 	}
-	return nil
+	return gauge
+}
+
+func (g *gauges) watch(read func(context.Context, metric.Observer), of ...metric.Observable) {
+	if g.err != nil {
+		return
+	}
+	_, err := g.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		read(ctx, o)
+		return nil
+	}, of...)
+	if err != nil {
+		g.err = fmt.Errorf("register the gauges: %w", err)
+	}
+}
+
+func number(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// waited gives whole seconds since t; 0 where nothing waits.
+func waited(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(0, int64(time.Since(t).Seconds()))
 }
 
 // close sends what is left, for a bounded time.
