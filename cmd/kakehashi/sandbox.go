@@ -18,7 +18,8 @@ import (
 
 func sandboxCommand(s streams) *cobra.Command {
 	return group("sandbox", "架空の市の相手先を動かし、故障させます",
-		sandboxServeCommand(s), sandboxPeopleCommand(s), sandboxFaultCommand(s), sandboxClearCommand(s))
+		sandboxServeCommand(s), sandboxPeopleCommand(s), sandboxFaultCommand(s), sandboxClearCommand(s),
+		sandboxReceivedCommand(s), sandboxKeysCommand(s))
 }
 
 func sandboxServeCommand(s streams) *cobra.Command {
@@ -80,7 +81,8 @@ func sandboxPeopleCommand(s streams) *cobra.Command {
 				return writeJSON(s.out, people)
 			}
 			for _, p := range people {
-				_, _ = fmt.Fprintf(s.out, "%-24s %s %s %s %s 案件 %s %v\n", p.Key, p.AtenaNumber, p.Name, p.Kana, p.BirthDate, p.Case, p.Tags)
+				_, _ = fmt.Fprintf(s.out, "%-24s %s %s %s %s 案件 %s 保護者 %s %v\n",
+					p.Key, p.AtenaNumber, p.Name, p.Kana, p.BirthDate, p.Case, orDash(p.Guardian), p.Tags)
 			}
 			return nil
 		},
@@ -94,24 +96,33 @@ func sandboxPeopleCommand(s streams) *cobra.Command {
 func sandboxFaultCommand(s streams) *cobra.Command {
 	var dir string
 	var lasts time.Duration
+	var every int
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fault 相手先 故障",
 		Short: "相手先を故障させます",
 		Long: `相手先: residents, protection（支援措置だけ）, tax, address
 故障: down（停止）, slow（遅い）, refuse（500を返す）, busy（429を返す）, garbage（読めない応答）,
-      huge（大きすぎる応答）, expired-token（発行済みのトークンを拒否）`,
-		Example: "  kakehashi sandbox fault --dir DIR tax down --for 1m",
+      huge（大きすぎる応答）, expired-token（発行済みのトークンを拒否）, half-open（何もせず、何も返さない）,
+      lost-reply（処理はするが応答の前に切る）, drip（処理はするが応答が1バイトずつ）,
+      bad-encoding（処理はするが応答の文字コードが違う）, duplicate（処理は1回だが応答に各行が2回ずつ）,
+      wrong-clock（時計が37時間進んでいる）
+slow では、待つ前に処理を済ませます。--every 2 なら2回に1回だけ故障します。`,
+		Example: "  kakehashi sandbox fault --dir DIR tax down --for 1m\n  kakehashi sandbox fault --dir DIR address lost-reply --every 2",
 		Args:    arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if lasts < 0 {
 				return usage{errors.New("--for は 0 より長い時間にしてください（例 30s）")}
 			}
-			if err := sandbox.SetFault(c.Context(), filepath.Join(dir, sandboxFolder), args[0], args[1], lasts); err != nil {
+			if every < 1 {
+				return usage{errors.New("--every は 1 以上にしてください（例 2）")}
+			}
+			wish := sandbox.Wish{System: args[0], Kind: args[1], Lasts: lasts, Every: every}
+			if err := sandbox.Break(c.Context(), filepath.Join(dir, sandboxFolder), wish); err != nil {
 				return standIns(err)
 			}
 			if asJSON {
-				return writeJSON(s.out, map[string]any{"ok": true, "system": args[0], "kind": args[1], "for": lasts.String()})
+				return writeJSON(s.out, map[string]any{"ok": true, "system": args[0], "kind": args[1], "for": lasts.String(), "every": every})
 			}
 			_, err := fmt.Fprintf(s.out, "%s を %s にしました。\n", args[0], args[1])
 			return err
@@ -119,6 +130,7 @@ func sandboxFaultCommand(s streams) *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
 	c.Flags().DurationVar(&lasts, "for", 0, "続く時間（例 30s。省くと clear まで）")
+	c.Flags().IntVar(&every, "every", 1, "この回数に1回だけ故障させます（1 なら毎回）")
 	jsonFlag(c, &asJSON)
 	required(c, "dir")
 	return c
