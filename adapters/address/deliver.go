@@ -59,7 +59,7 @@ func (c *Client) Prepare(_ context.Context, change ledger.Change) (ledger.Letter
 // numbering gave. Unavailable: nothing happened. Rejected: the system refused it and named
 // why. Unsure: it may have taken effect, an answer that cannot be read included.
 func (c *Client) Send(ctx context.Context, letter ledger.Letter) (ledger.Receipt, error) {
-	read := func(body []byte) (ledger.Receipt, error) { return mapping.NumberingReceipt(body) }
+	read := mapping.NumberingReceipt
 	switch letter.Call {
 	case numbering:
 	case use:
@@ -84,7 +84,7 @@ func (c *Client) Send(ctx context.Context, letter ledger.Letter) (ledger.Receipt
 func (c *Client) Confirm(ctx context.Context, change ledger.Change) (ledger.Receipt, error) {
 	var resource string
 	var request []byte
-	read := func([]byte) (r ledger.Receipt, err error) { return r, nil }
+	var read func([]byte) (ledger.Receipt, error)
 	switch change.Kind {
 	case ledger.Numbering:
 		var err error

@@ -3,10 +3,14 @@ package wire
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -232,6 +236,8 @@ func TestTheGateLooksAtTheClock(t *testing.T) {
 }
 
 // lateTimer is a context whose deadline is over and whose timer sleeps.
+//
+//nolint:containedctx // it is a context
 type lateTimer struct{ context.Context }
 
 func (lateTimer) Deadline() (time.Time, bool) { return time.Now(), true }
@@ -405,6 +411,39 @@ func TestWhatWentOutOverTheWire(t *testing.T) {
 	_, err = send(client)
 	if f := fails(t, err, "down"); f.Kind != fault.Unavailable {
 		t.Errorf("not connected: got %v, want unavailable", f.Kind)
+	}
+}
+
+// Over HTTP/2, whose transport repeats by rules of its own, a write goes out once as well.
+func TestAWriteGoesOutOnceOverHTTP2(t *testing.T) {
+	var writes atomic.Int32
+	server := httptest.NewUnstartedServer(loopback(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if writes.Add(1) > 1 || r.ProtoMajor != 2 {
+			panic(http.ErrAbortHandler) // the stream is reset
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{}`)
+	}).Config.Handler)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	cfg := testConfig(t)
+	cfg.BaseURL, cfg.CAFile = server.URL, filepath.Join(t.TempDir(), "ca")
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(cfg.CAFile, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := testClient(t, cfg, nil)
+	if _, err := send(client); err != nil {
+		t.Fatal(err)
+	}
+	_, err := send(client)
+	if f := fails(t, err, "down"); f.Kind != fault.Unsure {
+		t.Errorf("got %v, want unsure", f.Kind)
+	}
+	if got := writes.Load(); got != 2 {
+		t.Errorf("the neighbour got %d requests for two writes", got)
 	}
 }
 
