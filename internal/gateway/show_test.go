@@ -80,6 +80,9 @@ func TestShowIsCutAndConcealed(t *testing.T) {
 		{"the guardian is unread", func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
 			return ledger.Protected{child: {Household: []ledger.AtenaNumber{child}}}, nil
 		}, "unread"},
+		{"the child is unread and the guardian protected", func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
+			return ledger.Protected{"1000000055": {Protected: true}}, nil
+		}, "protected"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := buildLedger(t, c.shield, nil)
@@ -147,6 +150,40 @@ func TestShowIsRefused(t *testing.T) {
 	h.full(t)
 	if err := show(worker, r.Beneficiary, ledger.Basis{}); !audit.IsUnwritable(err) {
 		t.Errorf("got %v although nobody could record it", err)
+	}
+}
+
+func TestShowThatCannotBeKeptGivesNothing(t *testing.T) {
+	var h *house
+	fill := true
+	h = buildLedger(t, func(_ context.Context, asked []ledger.AtenaNumber) (ledger.Protected, error) {
+		if fill {
+			h.full(h.t)
+		}
+		return nobodyProtected(t.Context(), asked)
+	}, nil)
+	r := h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
+	got, err := h.Show(t.Context(), worker, r.Beneficiary, onCase1)
+	if !audit.IsUnwritable(err) || got.Beneficiary.ID != "" || got.Owed != nil || got.Waiting != nil {
+		t.Errorf("got %+v, %v; want nothing, and that the record cannot be written", got, err)
+	}
+	// While the record is full, nothing is changed either.
+	_, err = h.Apply(t.Context(), worker, move("key-2", r))
+	if err == nil || h.rows("ledger_mailing") != 0 {
+		t.Errorf("a change without its entry: %v, %d rows", err, h.rows("ledger_mailing"))
+	}
+	if err := h.db.SetMaxSize(t.Context(), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	fill = false
+	if moved := h.apply(worker, move("key-2", r)); moved.Repeated || moved.Version != 2 {
+		t.Errorf("with room again: %+v", moved)
+	}
+	if _, err := h.Show(t.Context(), worker, r.Beneficiary, onCase1); err != nil { // what is owed to the record comes first
+		t.Fatal(err)
+	}
+	if kinds := h.entries(got.LookupID); !slices.Equal(kinds, []string{"intent", "withheld"}) {
+		t.Errorf("the record of what was not shown: %v", kinds)
 	}
 }
 

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+
+	"kakehashi/internal/audit"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
+	"kakehashi/outbox"
+)
+
+// DiscardRequest leaves untold what was parked.
+type DiscardRequest struct {
+	Filter outbox.Filter
+	Reason string // 1 to 200 characters, without a number of a person
+	DryRun bool   // only say what would be done
+	Count  int    // how many the operator expects; 0: not typed
+}
+
+// Discard marks what is parked as not to be told (対応不要): it leaves the way of the later
+// changes of its record and stays in the history, and the mark can be undone. A dry run
+// says what it would do, does nothing and needs no reason. Errors are those of Replay.
+func (g *Gateway) Discard(ctx context.Context, who staff.Member, r DiscardRequest) (plan outbox.Plan, err error) {
+	if err := validOwed(r.Filter); err != nil {
+		return plan, err
+	}
+	if r.DryRun {
+		if err := g.admitOperator(ctx, who, staff.Discard); err != nil || g.outbox == nil {
+			return plan, err
+		}
+		return g.outbox.PlanDiscard(ctx, r.Filter)
+	}
+	if err := validReason(r.Reason); err != nil {
+		return plan, err
+	}
+	err = g.operate(ctx, who, staff.Discard, func(ctx context.Context, tx *store.Tx, e *audit.Entry) error {
+		noteFilter(e, "begin", r.Reason, r.Filter)
+		plan, err = g.outbox.Discard(ctx, tx, r.Filter, outbox.Mark{By: by(who), At: g.now(), Reason: r.Reason})
+		if err != nil {
+			return err
+		}
+		noteChanges(e, plan)
+		return expected(r.Count, plan)
+	})
+	return plan, err
+}
+
+// Undiscard takes marks of Discard back, so that the changes are parked again. It is refused
+// for a change with a later one of its record delivered to the same destination; the plan
+// says which.
+func (g *Gateway) Undiscard(ctx context.Context, who staff.Member, ids []ledger.ChangeID, reason string) (plan outbox.Plan, err error) {
+	f := outbox.Filter{IDs: ids}
+	if len(ids) == 0 {
+		return plan, invalid("KKH1326", "/ids", "no change is named")
+	}
+	if err := validOwed(f); err != nil {
+		return plan, err
+	}
+	if err := validReason(reason); err != nil {
+		return plan, err
+	}
+	err = g.operate(ctx, who, staff.Discard, func(ctx context.Context, tx *store.Tx, e *audit.Entry) error {
+		noteFilter(e, "undo", reason, f)
+		plan, err = g.outbox.Undiscard(ctx, tx, ids, outbox.Mark{By: by(who), At: g.now(), Reason: reason})
+		noteChanges(e, plan)
+		return err
+	})
+	return plan, err
+}
+
+// noteChanges says in the record how many changes a plan touches, and which, as far as a
+// plan lists them: they name no person.
+func noteChanges(e *audit.Entry, plan outbox.Plan) {
+	var names []string
+	for _, item := range plan.Items {
+		if item.Can {
+			names = append(names, string(item.Change))
+		}
+	}
+	note(e, "changes", strings.Join(names, " "))
+	e.Count = plan.Can
+}
