@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -124,14 +125,7 @@ func clockTime() rule {
 }
 
 func oneOf(words ...string) rule {
-	return rule{func(s string) bool {
-		for _, word := range words {
-			if s == word {
-				return true
-			}
-		}
-		return false
-	}, strings.Join(words, "か")}
+	return rule{func(s string) bool { return slices.Contains(words, s) }, strings.Join(words, "か")}
 }
 
 // usesOf answers whether a business uses a person.

@@ -308,8 +308,9 @@ func TestKeysAreSetWhileNobodyServes(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"address": "honour"}, d.Status().Keys); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if d.write(t, numbering, "c-1", stranger("余"))["atenabango"] != d.write(t, numbering, "c-1", stranger("余"))["atenabango"] {
-		t.Error("keys are not honoured")
+	first := d.write(t, numbering, "c-1", stranger("余"))
+	if diff := cmp.Diff(first, d.write(t, numbering, "c-1", stranger("余"))); diff != "" {
+		t.Errorf("keys are not honoured (-want +got):\n%s", diff)
 	}
 }
 
