@@ -219,13 +219,14 @@ func outboxShowCommand(s streams) *cobra.Command {
 	return c
 }
 
-// selection is the body of a replay and of a discard.
+// selection is the body of a replay and of a discard. An empty filter means everything and
+// is not left out.
 type selection struct {
-	IDs    []string           `json:"ids,omitempty"`
-	Where  *map[string]string `json:"where,omitempty"`
-	Reason string             `json:"reason,omitempty"`
-	DryRun bool               `json:"dry_run,omitempty"`
-	Count  int                `json:"count,omitempty"`
+	IDs    []string           `json:"ids,omitzero"`
+	Where  *map[string]string `json:"where,omitzero"`
+	Reason string             `json:"reason,omitzero"`
+	DryRun bool               `json:"dry_run,omitzero"`
+	Count  int                `json:"count,omitzero"`
 }
 
 // choose makes the selection of arguments and flags: IDs or a filter, never both or neither.
