@@ -212,7 +212,7 @@ func TestSecondPressGivesTheFirstResult(t *testing.T) {
 	if n := h.rows("ledger_beneficiary"); n != 1 {
 		t.Errorf("%d beneficiaries, want 1", n)
 	}
-	if e := h.newest(audit.Change); e.Detail["repeated"] != "true" {
+	if e := h.newest(audit.Change); e.Detail["repeated"] != "true" || e.Subjects[0] != (audit.Subject{Atena: string(child), Role: "asked"}) {
 		t.Errorf("the entry of the second press: %+v", e)
 	}
 

@@ -181,10 +181,13 @@ func (p *press) owe(ctx context.Context, tx *store.Tx, changes []ledger.Change) 
 	return ledgerdb.Hold(ctx, tx, later)
 }
 
-// record says whose data were changed, now that they are.
+// record says whose data were changed, now that they are; a repeated press changed nobody's.
 func (p *press) record(ctx context.Context, tx *store.Tx) error {
-	e := p.entry
-	e.Kind, e.Subjects = audit.Change, subjectsOf(p.of, "changed")
+	e, role := p.entry, "changed"
+	if p.result.Repeated {
+		role = "asked"
+	}
+	e.Kind, e.Subjects = audit.Change, subjectsOf(p.of, role)
 	note(&e, "beneficiary", string(p.of.ID))
 	return p.g.record.Append(ctx, tx, e)
 }

@@ -177,6 +177,38 @@ func TestDiscardAndItsUndoing(t *testing.T) {
 	}
 }
 
+func TestReplayIsStoppedAndResumed(t *testing.T) {
+	h := buildLedger(t, nil, nil) // nobody arms: the relay does not run
+	plan, err := h.Replay(t.Context(), operator, gateway.ReplayRequest{Reason: "復旧"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func(want string) {
+		t.Helper()
+		if r, err := h.ReplayState(t.Context(), operator, plan.ID); err != nil || r.State != want || r.By != "2001" || r.Reason != "復旧" {
+			t.Errorf("got %+v, %v; want it %s", r, err, want)
+		}
+	}
+	state("running")
+	for _, step := range []struct {
+		word, state string
+		do          func(context.Context, staff.Member, string, string) error
+	}{{"stop", "stopped", h.StopReplay}, {"resume", "running", h.ResumeReplay}} {
+		if err := step.do(t.Context(), operator, plan.ID, "様子を見る"); err != nil {
+			t.Fatal(err)
+		}
+		state(step.state)
+		want := map[string]string{"step": step.word, "reason": "様子を見る", "replay": plan.ID}
+		if diff := cmp.Diff(want, h.newest(audit.Change).Detail); diff != "" {
+			t.Errorf("the entry (-want +got):\n%s", diff)
+		}
+		if err := step.do(t.Context(), operator, plan.ID, "もう一度"); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s twice: got %v, want Conflict", step.word, err)
+		}
+	}
+	h.refused(h.StopReplay(t.Context(), operator, "R-AAAAAAAAAAAAAAAAAAAAAAAAAA", "x"), fault.NotFound, "KKH3330")
+}
+
 func TestOperatorsAloneReplayAndDiscard(t *testing.T) {
 	h := buildLedger(t, nil, nil)
 	ids := []ledger.ChangeID{h.apply(worker, register("key-1", ledger.Party{Atena: mother})).Change}
