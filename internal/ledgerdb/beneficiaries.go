@@ -108,7 +108,7 @@ func mailingOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) (*led
 	var from string
 	err := tx.QueryRow(ctx, selectMailing, string(id)).Scan(&m.Name, &m.PostalCode, &m.Address, &m.Extra, &from)
 	if fault.Is(err, fault.NotFound) {
-		return nil, nil //nolint:nilnil // letters go to the guardian's address
+		return nil, nil // letters go to the guardian's address
 	}
 	if err == nil {
 		m.From, err = day(from)
