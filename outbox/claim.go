@@ -73,6 +73,7 @@ func (r *relay) due(ctx context.Context, l *line, n int) ([]row, error) {
 		oldest, newest = l.mix.split(n)
 	}
 	now := r.q.rooms.Now()
+	l.looked = now
 	taken := map[int64]bool{}
 	var list []row
 	read := func(query string, after time.Time, want int) error {
@@ -108,9 +109,10 @@ func (r *relay) leased(ctx context.Context, l *line) ([]row, error) {
 	return readRows(store.Query(ctx, r.q.rooms.DB, leasedRow, l.route.Destination, micros(r.q.rooms.Now()), chunk))
 }
 
-// nextDue gives when the next row of a destination is due; zero: none will be by itself.
+// nextDue gives when the next row of a destination is due that was not when the relay looked
+// last, which may be by now; zero: none will be by itself.
 func (r *relay) nextDue(ctx context.Context, l *line) (at time.Time, err error) {
-	rows, err := store.Query(ctx, r.q.rooms.DB, nextDue, l.route.Destination, micros(r.q.rooms.Now()))
+	rows, err := store.Query(ctx, r.q.rooms.DB, nextDue, l.route.Destination, micros(l.looked))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read what is due next: %w", err)
 	}

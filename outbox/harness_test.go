@@ -27,6 +27,12 @@ func openRecord(t testing.TB, db *store.DB) *audit.Log {
 	if err := audit.GenerateKeys(dir); err != nil {
 		t.Fatal(err)
 	}
+	return recordIn(t, db, dir)
+}
+
+// recordIn opens the record whose keys lie in a folder.
+func recordIn(t testing.TB, db *store.DB, dir string) *audit.Log {
+	t.Helper()
 	cfg := audit.Config{
 		MACKeyFile: filepath.Join(dir, audit.MACKeyName), SigningKeyFile: filepath.Join(dir, audit.SigningKeyName),
 		PublicKeyFile: filepath.Join(dir, audit.PublicKeyName), CheckpointsFile: filepath.Join(dir, "checkpoints"),

@@ -51,6 +51,21 @@ type line struct {
 	preparing map[int64]bool // rows, by number, that are taken up and not claimed
 	flights   map[*flight]bool
 	done      meter
+	looked    time.Time // when it was last seen what is due, by the stored clock
+}
+
+func newRelay(calls context.Context, q *Queue, receiver Receiver) *relay {
+	r := &relay{
+		q: q, receiver: receiver, calls: calls, events: make(chan *flight, 256), over: make(chan struct{}),
+		policy: policy{cfg: q.cfg, draw: rand.Float64},
+	}
+	for _, route := range q.rooms.Routes {
+		r.lines = append(r.lines, &line{
+			route: route, gate: newGate(q.cfg.InFlight), rate: newRate(q.cfg.Rate, time.Now()),
+			preparing: map[int64]bool{}, flights: map[*flight]bool{},
+		})
+	}
+	return r
 }
 
 // Run tells the destinations what they are owed until ctx ends, and waits, within a bound,
@@ -63,16 +78,7 @@ func (q *Queue) Run(ctx context.Context, receiver Receiver) error {
 	defer q.running.Store(false)
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	r := &relay{
-		q: q, receiver: receiver, calls: calls, events: make(chan *flight, 256), over: make(chan struct{}),
-		policy: policy{cfg: q.cfg, draw: rand.Float64},
-	}
-	for _, route := range q.rooms.Routes {
-		r.lines = append(r.lines, &line{
-			route: route, gate: newGate(q.cfg.InFlight), rate: newRate(q.cfg.Rate, time.Now()),
-			preparing: map[int64]bool{}, flights: map[*flight]bool{},
-		})
-	}
+	r := newRelay(calls, q, receiver)
 	q.arming.Store(true) // what an earlier run has left is seen to
 	r.adoptAll(ctx)
 	r.loop(ctx)

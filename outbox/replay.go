@@ -207,7 +207,8 @@ func (r *Replay) add(state, word string, n int, counts map[string]int) {
 
 const (
 	runningReplays = `SELECT r.id, r.named,
-		(SELECT count(*) FROM outbox_replay_item i WHERE i.replay = r.id AND i.state = 'armed') AS armed
+		(SELECT count(*) FROM outbox_replay_item i WHERE i.replay = r.id AND i.state = 'armed'),
+		EXISTS (SELECT 1 FROM outbox_replay_item i WHERE i.replay = r.id AND i.state = 'waiting')
 		FROM outbox_replay r WHERE r.state = 'running' ORDER BY r.at, r.id`
 	waitingItems = `SELECT i.seq, i.parking, coalesce(c.destination, '') FROM outbox_replay_item i
 		LEFT JOIN outbox_change c ON c.seq = i.seq
@@ -229,6 +230,7 @@ type running struct {
 	id    string
 	named bool
 	armed int
+	waits bool // there is something to arm
 }
 
 // item is a row that a replay has frozen.
@@ -248,7 +250,7 @@ func (r *relay) replays(ctx context.Context) (moved bool, err error) {
 		r.q.arming.Store(true)
 	}
 	for _, p := range list {
-		if p.armed > chunk/2 || err != nil {
+		if p.armed > chunk/2 || p.armed > 0 && !p.waits || err != nil {
 			continue
 		}
 		var n int
@@ -267,7 +269,7 @@ func (r *relay) runningReplays(ctx context.Context) ([]running, error) {
 	var list []running
 	for rows.Next() {
 		var p running
-		if err := rows.Scan(&p.id, &p.named, &p.armed); err != nil {
+		if err := rows.Scan(&p.id, &p.named, &p.armed, &p.waits); err != nil {
 			return nil, fmt.Errorf("look for replays: %w", err)
 		}
 		list = append(list, p)

@@ -1,0 +1,275 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
+	"kakehashi/internal/store"
+)
+
+// refusing is a neighbour that refuses everything while its flag is set.
+func refusing() (*neighbour, *atomic.Bool) {
+	n, refuses := newNeighbour(), &atomic.Bool{}
+	refuses.Store(true)
+	n.script = func(context.Context, ledger.ChangeID, int) (bool, error) {
+		if refuses.Load() {
+			return false, refused()
+		}
+		return true, nil
+	}
+	return n, refuses
+}
+
+// uses are changes of so many records, one of each.
+func uses(prefix string, n int) []ledger.Change {
+	list := make([]ledger.Change, n)
+	for i := range list {
+		list[i] = use(fmt.Sprint(prefix, i), 1)
+	}
+	return list
+}
+
+func (h *house) untilParked(n int) {
+	h.t.Helper()
+	until(h.t, fmt.Sprint(n, " are parked"), func() bool {
+		s, err := h.queue.Summary(h.t.Context())
+		return err == nil && s.Parked == n
+	})
+}
+
+func (h *house) untilReplay(id, state string) Replay {
+	h.t.Helper()
+	var r Replay
+	until(h.t, id+" is "+state, func() bool {
+		var err error
+		r, err = h.queue.ReplayState(h.t.Context(), id)
+		return err == nil && r.State == state
+	})
+	return r
+}
+
+// Two operators replay the same filter at once, and more is parked meanwhile: nothing of
+// that is touched, and nothing is sent twice.
+func TestTwoReplaysOfTheSameFilter(t *testing.T) {
+	n, refuses := refusing()
+	h := newHouse(t, quick(), to(n))
+	h.enqueue(append(uses("r", 300), use("r7", 2))...)
+	stop := h.run(h.queue, nil)
+	h.untilParked(300)
+	stop()
+	dry, err := h.queue.Plan(t.Context(), Filter{Cause: CauseRejected})
+	if err != nil || dry.Can != 300 || dry.Cannot != 0 || len(dry.Items) != 200 || dry.ID != "" {
+		t.Fatalf("plan: can %d, cannot %d, %d items, %v", dry.Can, dry.Cannot, len(dry.Items), err)
+	}
+	first, second := h.replay(Filter{Cause: CauseRejected}), h.replay(Filter{Cause: CauseRejected})
+	h.enqueue(uses("late", 50)...)
+	n.script = func(_ context.Context, id ledger.ChangeID, _ int) (bool, error) {
+		if id[2] == 'l' {
+			return false, refused()
+		}
+		return true, nil
+	}
+	refuses.Store(false)
+	h.run(h.queue, nil)
+	one, two := h.untilReplay(first.ID, "done"), h.untilReplay(second.ID, "done")
+	h.untilParked(50)
+	h.untilState("C-r7-2", Delivered)
+	if one.Delivered+two.Delivered != 300 || one.Skipped+two.Skipped != 300 || one.Total != 300 {
+		t.Errorf("first %+v\nsecond %+v", one, two)
+	}
+	for i := range 300 {
+		if c := use(fmt.Sprintf("r%d", i), 1); n.took(c.ID) != 1 {
+			t.Errorf("%s took effect %d times", c.ID, n.took(c.ID))
+		}
+	}
+	if o := h.state("C-r0-1"); o.Replay != first.ID && o.Replay != second.ID {
+		t.Errorf("the replay is not linked: %+v", o)
+	}
+}
+
+func TestAReplayThatIsStoppedLosesNothing(t *testing.T) {
+	n, refuses := refusing()
+	h := newHouse(t, quick(), to(n))
+	h.enqueue(uses("r", 450)...)
+	stop := h.run(h.queue, nil)
+	h.untilParked(450)
+	stop()
+	hold := make(chan struct{})
+	n.script = func(ctx context.Context, _ ledger.ChangeID, _ int) (bool, error) {
+		select {
+		case <-hold:
+			return true, nil
+		case <-ctx.Done():
+			return false, down()
+		}
+	}
+	refuses.Store(false)
+	p := h.replay(Filter{})
+	h.run(h.queue, nil)
+	until(t, "a chunk is armed", func() bool {
+		r, err := h.queue.ReplayState(t.Context(), p.ID)
+		return err == nil && r.Armed == chunk
+	})
+	turn := func(f func(context.Context, *store.Tx, string) error, id string) error {
+		return store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error { return f(ctx, tx, id) })
+	}
+	if err := turn(h.queue.StopReplay, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	until(t, "what was armed has ended", func() bool {
+		r, err := h.queue.ReplayState(t.Context(), p.ID)
+		return err == nil && r.Armed == 0
+	})
+	r, err := h.queue.ReplayState(t.Context(), p.ID)
+	if err != nil || r.State != "stopped" || r.Delivered != chunk || r.Waiting != 250 {
+		t.Errorf("stopped: %+v, %v", r, err)
+	}
+	if s, err := h.queue.Summary(t.Context()); err != nil || s.Parked != 250 {
+		t.Errorf("parked: %+v, %v", s.Parked, err)
+	}
+	if err := turn(h.queue.ResumeReplay, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.untilReplay(p.ID, "done"); r.Delivered != 450 {
+		t.Errorf("resumed: %+v", r)
+	}
+	if err := turn(h.queue.StopReplay, p.ID); !fault.Is(err, fault.Conflict) {
+		t.Errorf("stop what is done: %v", err)
+	}
+	if err := turn(h.queue.StopReplay, "R-none"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("stop what is not: %v", err)
+	}
+	if list, err := h.queue.Replays(t.Context(), 10); err != nil || len(list) != 1 || list[0].By != "2001" || list[0].Reason != "mended" {
+		t.Errorf("replays: %+v, %v", list, err)
+	}
+}
+
+func (h *house) discard(f Filter) Plan {
+	h.t.Helper()
+	var p Plan
+	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
+		p, err = h.queue.Discard(ctx, tx, f, Mark{By: "2001", At: time.Now(), Reason: "told by phone"})
+		return err
+	})
+	return p
+}
+
+func (h *house) undiscard(ids ...ledger.ChangeID) Plan {
+	h.t.Helper()
+	var p Plan
+	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
+		p, err = h.queue.Undiscard(ctx, tx, ids, Mark{By: "2001", At: time.Now()})
+		return err
+	})
+	return p
+}
+
+func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
+	n := newNeighbour()
+	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
+		if (id == "C-a-1" || id == "C-b-1") && nth == 1 {
+			return false, refused()
+		}
+		return true, nil
+	}
+	h := newHouse(t, quick(), to(n))
+	h.enqueue(use("a", 1), use("a", 2), use("b", 1))
+	stop := h.run(h.queue, nil)
+	h.untilParked(2)
+	stop()
+
+	p := h.discard(Filter{IDs: []ledger.ChangeID{"C-a-1", "C-b-1", "C-x-1"}})
+	want := Plan{Can: 2, Cannot: 1, Why: []Reason{{whyNotFound, 1}}, Items: []PlanItem{
+		{Change: "C-a-1", Destination: "address", Can: true}, {Change: "C-b-1", Destination: "address", Can: true},
+		{Change: "C-x-1", Why: whyNotFound},
+	}}
+	if diff := cmp.Diff(want, p, cmpopts.IgnoreFields(Plan{}, "At")); diff != "" {
+		t.Errorf("discard (-want +got):\n%s", diff)
+	}
+	if o := h.state("C-b-1"); o.State != Discarded || o.Discarded.By != "2001" || o.Discarded.Reason != "told by phone" || o.Cause != CauseRejected {
+		t.Errorf("discarded: %+v", o)
+	}
+	if o := h.state("C-a-2"); o.WaitsFor != "" {
+		t.Errorf("its successor waits on: %+v", o)
+	}
+	// Both can be undone while nothing later went out.
+	if p := h.undiscard("C-a-1"); p.Can != 1 {
+		t.Errorf("undiscard: %+v", p)
+	}
+	if o := h.state("C-a-1"); o.State != Parked || o.Behind != 1 || o.Cause != CauseRejected {
+		t.Errorf("put back: %+v", o)
+	}
+	if o := h.state("C-a-2"); o.WaitsFor != "C-a-1" {
+		t.Errorf("its successor does not wait: %+v", o)
+	}
+	h.discard(Filter{State: Parked})
+	h.run(h.queue, nil)
+	h.untilState("C-a-2", Delivered)
+	if p := h.undiscard("C-a-1", "C-a-2", "C-x-1"); p.Can != 0 || len(p.Why) != 3 || p.Items[0].Why != whyLater || p.Items[1].Why != "delivered" {
+		t.Errorf("undiscard after a later one was delivered: %+v", p)
+	}
+	if p := h.undiscard("C-b-1"); p.Can != 1 {
+		t.Errorf("undiscard: %+v", p)
+	}
+	h.replay(Filter{IDs: []ledger.ChangeID{"C-b-1"}})
+	h.untilState("C-b-1", Delivered)
+}
+
+func TestWhatWasNeverSentIsDiscardedOnlyByItsName(t *testing.T) {
+	h := newHouse(t, quick(), to(newNeighbour()))
+	h.enqueue(use("a", 1), use("a", 2), use("a", 3))
+	if p := h.discard(Filter{Record: "B-a"}); p.Can != 0 || p.Cannot != 3 {
+		t.Errorf("by a filter: %+v", p)
+	}
+	if p := h.discard(Filter{IDs: []ledger.ChangeID{"C-a-2"}}); p.Can != 1 {
+		t.Errorf("by its name: %+v", p)
+	}
+	if o := h.state("C-a-3"); o.WaitsFor != "C-a-1" {
+		t.Errorf("the lane: %+v", o)
+	}
+	if p := h.undiscard("C-a-2"); p.Can != 1 {
+		t.Errorf("undiscard: %+v", p)
+	}
+	if o := h.state("C-a-2"); o.WaitsFor != "C-a-1" || o.Behind != 1 || o.State != Pending {
+		t.Errorf("put back: %+v", o)
+	}
+}
+
+// What may have arrived is asked about before it is sent again, even where an operator
+// replays everything.
+func TestAReplayAsksFirstWhatMayHaveArrived(t *testing.T) {
+	n := askable{newNeighbour()}
+	n.script = func(_ context.Context, _ ledger.ChangeID, nth int) (bool, error) {
+		if nth == 1 {
+			return true, unsure()
+		}
+		return true, nil
+	}
+	n.confirm = func(ledger.ChangeID, int) error { return unsure() }
+	h := newHouse(t, quick(), to(n))
+	h.enqueue(use("a", 1), use("b", 1))
+	h.run(h.queue, nil)
+	h.untilParked(2)
+	p := h.replay(Filter{})
+	if r := h.untilReplay(p.ID, "done"); r.ParkedAgain != 2 {
+		t.Errorf("replay: %+v", r)
+	}
+	if n.sends["C-a-1"] != 1 || n.asked["C-a-1"] != 2 {
+		t.Errorf("sent %d times, asked %d", n.sends["C-a-1"], n.asked["C-a-1"])
+	}
+	// Somebody has looked at the neighbour and names it: it is sent.
+	h.replay(Filter{IDs: []ledger.ChangeID{"C-b-1"}})
+	h.untilState("C-b-1", Delivered)
+	if n.sends["C-b-1"] != 2 || n.sends["C-a-1"] != 1 {
+		t.Errorf("sent %v", n.sends)
+	}
+}
