@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -28,6 +29,7 @@ import (
 	"kakehashi/internal/store"
 	"kakehashi/internal/storetest"
 	"kakehashi/internal/web"
+	"kakehashi/outbox"
 )
 
 // The fictional people of these tests.
@@ -35,6 +37,7 @@ const (
 	child    = ledger.AtenaNumber("0000000019")
 	mother   = ledger.AtenaNumber("0000000027")
 	stranger = ledger.AtenaNumber("0000000035")
+	newcomer = ledger.AtenaNumber("0000000043") // assigned to the guardian who lives elsewhere
 )
 
 // source answers as it is told; nil: it has found nobody.
@@ -64,6 +67,7 @@ type neighbours struct {
 	residents, tax, address source
 	find                    finder
 	shield                  shield
+	told                    func(ledger.Change) (ledger.Receipt, error) // the neighbour that is told of changes
 }
 
 // house is a whole gateway of a test over HTTP.
@@ -75,6 +79,8 @@ type house struct {
 	web     *web.Web
 	record  *audit.Log
 	db      *store.DB
+	gateway *gateway.Gateway
+	queue   *outbox.Queue
 	ready   []web.Probe
 	log     *lockedLog
 	console *web.Console
@@ -128,6 +134,66 @@ func healthy() *neighbours {
 			return []ledger.Candidate{{Household: "0000000500", Facts: childFacts()}}, nil
 		},
 		shield: open(false),
+		told: func(c ledger.Change) (ledger.Receipt, error) {
+			if c.Kind == ledger.Numbering {
+				return ledger.Receipt{Atena: newcomer}, nil
+			}
+			return ledger.Receipt{}, nil
+		},
+	}
+}
+
+// destination is the neighbour that is told of changes.
+type destination struct {
+	mu      sync.Mutex
+	changes map[string]ledger.Change
+	tell    func(ledger.Change) (ledger.Receipt, error)
+}
+
+// Prepare makes a letter of the change.
+func (d *destination) Prepare(_ context.Context, c ledger.Change) (ledger.Letter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changes[string(c.ID)] = c
+	return ledger.Letter{Call: "tell", Key: string(c.ID), Body: []byte(c.ID)}, nil
+}
+
+// Send tells the neighbour what the letter says.
+func (d *destination) Send(_ context.Context, l ledger.Letter) (ledger.Receipt, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tell(d.changes[l.Key])
+}
+
+// relay lets what is owed be told until the test ends.
+func (h *house) relay() {
+	h.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.queue.Run(ctx, h.gateway) }()
+	h.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			h.t.Errorf("run the relay: %v", err)
+		}
+	})
+}
+
+// until asks again and again until the answer is as wanted.
+func (h *house) until(path, role string, wanted func(reply) bool) reply {
+	h.t.Helper()
+	deadline, tick := time.After(10*time.Second), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for {
+		a := h.ask("GET", path, role, "")
+		if wanted(a) {
+			return a
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.t.Fatalf("GET %s never was as wanted: %d %s", path, a.status, a.body)
+		}
 	}
 }
 
@@ -140,6 +206,7 @@ func procedures() []staff.Procedure {
 		{
 			ID: "certify", Name: "受給資格の認定", LegalBasis: "条例別表第1の2", Purposes: []staff.Code{{Code: "new", Name: "新規認定"}},
 			Rights:      []staff.Right{{Roles: []string{"case-worker"}, Items: all}},
+			Changes:     []string{staff.Registration, staff.MailingAddress},
 			WithoutCase: []staff.Code{{Code: "counter", Name: "窓口での確認"}},
 		},
 		{
@@ -160,7 +227,7 @@ func staffConfig(issuer string) staff.Config {
 		Issuer: issuer, JWKSURL: issuer + "/jwks", Audience: "kakehashi:999993", Algorithms: []string{"ES256"},
 		Leeway: time.Second, KeysRefresh: time.Minute, KeysTrustedFor: time.Hour, RequiredACR: []string{"card+vein"},
 		Grants: []staff.Grant{
-			{Staff: "1001", Role: "case-worker"}, {Staff: "2001", Role: "operator"}, {Staff: "3001", Role: "auditor"},
+			{Staff: "1001", Role: "case-worker"}, {Staff: "1002", Role: "case-worker"}, {Staff: "2001", Role: "operator"}, {Staff: "3001", Role: "auditor"},
 			{Client: "case-system", Role: "case-system"},
 		},
 	}
@@ -173,6 +240,15 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 	h.db = storetest.Open(t)
 	h.record = openRecord(t, h.db)
 	cfg := staffConfig(h.issuer.url)
+	told := &destination{changes: map[string]ledger.Change{}, tell: func(c ledger.Change) (ledger.Receipt, error) { return h.next.told(c) }}
+	var err error
+	h.queue, err = outbox.New(outbox.Defaults(), outbox.Rooms{
+		DB: h.db, Record: h.record, Key: [32]byte{1}, Exclusive: true,
+		Routes: []outbox.Route{{Destination: "address", Kinds: ledger.ChangeKinds(), To: told}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := gateway.New(gateway.Config{Budget: 2 * time.Second, Candidates: 20}, gateway.Rooms{
 		DB: h.db, Record: h.record, Rules: staff.NewRules(cfg, procedures(), time.FixedZone("JST", 9*60*60)),
 		Sources: []gateway.Neighbour{
@@ -181,8 +257,9 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 			{System: ledger.Address, Source: source(func(q ledger.Question) (ledger.Answer, error) { return h.next.address(q) })},
 		},
 		Finder: finder(func(s ledger.Search) ([]ledger.Candidate, error) { return h.next.find(s) }),
-		Shield: shield(func(p []ledger.AtenaNumber) (ledger.Protected, error) { return h.next.shield(p) }),
+		Shield: shield(func(p []ledger.AtenaNumber) (ledger.Protected, error) { return h.next.shield(p) }), Outbox: h.queue,
 	})
+	h.gateway = g
 	rooms := web.Rooms{
 		Gateway: g, Tokens: staff.NewVerifier(cfg, staff.NewKeys(cfg, http.DefaultClient)),
 		Breakers: func() []web.Breaker {
@@ -336,7 +413,7 @@ func newIssuer(t *testing.T) *issuer {
 // token gives a token of the role.
 func (h *house) token(role string) string {
 	h.t.Helper()
-	numbers := map[string]string{"case-worker": "1001", "operator": "2001", "auditor": "3001", "nobody": "9999"}
+	numbers := map[string]string{"case-worker": "1001", "operator": "2001", "auditor": "3001", "nobody": "9999", "colleague": "1002"}
 	claims := h.claims(numbers[role])
 	if role == "case-system" {
 		delete(claims, "staff_number")

@@ -27,6 +27,8 @@ const (
 	codeBody        = "KKH4106" // the body does not fit
 	codeOrigin      = "KKH4107" // the console was called from elsewhere
 	codeBroken      = "KKH4108" // an answer broke off (log)
+	codeKey         = "KKH4109" // no Idempotency-Key
+	codeQuery       = "KKH4110" // the query does not fit
 	codeToken       = "KKH1201" // the token is refused (package staff)
 	codeInternal    = "KKH9001"
 	codeUnavailable = "KKH4111"
@@ -35,6 +37,9 @@ const (
 	codeConflict    = "KKH4114"
 	codeUnsure      = "KKH4115"
 	codeRejected    = "KKH4116"
+
+	codeNoBeneficiary = "KKH1314" // no such beneficiary (package gateway)
+	codeRegistered    = "KKH1311" // the child is registered (package gateway)
 )
 
 // problem is an error as it is told (RFC 9457). It holds nothing that the caller sent but
@@ -54,14 +59,23 @@ type problem struct {
 	Errors     []fieldError `json:"errors,omitempty"`
 	TraceID    string       `json:"trace_id,omitempty"`
 
+	// Of a Conflict with somebody who was first.
+	ChangedBy      string `json:"changed_by,omitempty"` // 職員番号
+	ChangedAt      string `json:"changed_at,omitempty"`
+	CurrentVersion int    `json:"current_version,omitzero"`
+
 	allow   string // methods that the address takes, of 405
 	token   bool   // whether a token was brought, of 401
 	console bool   // whether there is a console
+	back    string // address in the console where what stands now is seen; empty: none
 	lang    string // ja or en
 }
 
 // Console tells the page of the problem whether there is a console to go back to.
 func (p problem) Console() bool { return p.console }
+
+// Back gives the page of the problem the address where what stands now is seen, or "".
+func (p problem) Back() string { return p.back }
 
 // fieldError says what is wrong with one member of a body, never its value.
 type fieldError struct {
@@ -94,7 +108,7 @@ func status(f *fault.Error, code string) int {
 		return http.StatusRequestEntityTooLarge
 	case codeMedia:
 		return http.StatusUnsupportedMediaType
-	case codeSyntax:
+	case codeSyntax, codeKey, codeQuery:
 		return http.StatusBadRequest
 	}
 	switch f.Kind {
@@ -168,7 +182,25 @@ func (x *exchange) problem(err error) problem {
 	if methods, ok := errors.AsType[notAllowed](err); ok {
 		p.allow = string(methods)
 	}
+	if first, ok := errors.AsType[*ledger.Superseded](err); ok {
+		p.ChangedBy, p.ChangedAt, p.CurrentVersion = first.By, moment(first.At), first.Version
+		if p.lang == "ja" {
+			p.Detail = x.whoWasFirst(first, code)
+		}
+	}
 	return p
+}
+
+// whoWasFirst says who made what stands now, and when.
+func (x *exchange) whoWasFirst(s *ledger.Superseded, code string) string {
+	who, did := "他の職員", "変更"
+	if s.By == x.who.Staff {
+		who = "あなた"
+	}
+	if code == codeRegistered {
+		did = "登録"
+	}
+	return who + "（職員番号 " + s.By + "）が " + s.At.In(jst).Format("01/02 15:04") + " に" + did + "しました。内容を確認してください。"
 }
 
 // words are the texts of a problem.

@@ -3,6 +3,7 @@ package web
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"kakehashi/internal/fault"
@@ -25,6 +26,19 @@ func (w *Web) table() []route {
 		{method: "POST", path: "/v1/people/search", token: true, serve: (*exchange).search},
 		{method: "POST", path: "/v1/cases", token: true, serve: (*exchange).openCase},
 		{method: "POST", path: "/v1/cases/close", token: true, serve: (*exchange).closeCase},
+		{method: "POST", path: "/v1/beneficiaries", token: true, serve: (*exchange).register},
+		{method: "POST", path: "/v1/beneficiaries/search", token: true, serve: (*exchange).searchLedger},
+		{method: "GET", path: "/v1/beneficiaries/{id}", token: true, serve: (*exchange).showBeneficiary},
+		{method: "POST", path: "/v1/beneficiaries/{id}/changes", token: true, serve: (*exchange).amend},
+		{method: "GET", path: "/v1/outbox", token: true, serve: (*exchange).listOutbox},
+		{method: "GET", path: "/v1/outbox/{change_id}", token: true, serve: (*exchange).showChange},
+		{method: "GET", path: "/v1/outbox/replays", token: true, serve: (*exchange).listReplays},
+		{method: "POST", path: "/v1/outbox/replays", token: true, serve: (*exchange).replayChanges},
+		{method: "GET", path: "/v1/outbox/replays/{id}", token: true, serve: (*exchange).showReplay},
+		{method: "POST", path: "/v1/outbox/replays/{id}/stop", token: true, serve: (*exchange).stopReplay},
+		{method: "POST", path: "/v1/outbox/replays/{id}/resume", token: true, serve: (*exchange).resumeReplay},
+		{method: "POST", path: "/v1/outbox/discards", token: true, serve: (*exchange).discardChanges},
+		{method: "POST", path: "/v1/outbox/discards/undo", token: true, serve: (*exchange).undoDiscard},
 		{method: "POST", path: "/v1/record/search", token: true, serve: (*exchange).searchRecord},
 		{method: "POST", path: "/v1/record/export", token: true, serve: (*exchange).exportRecord},
 		{method: "POST", path: "/v1/record/proof", token: true, serve: (*exchange).proveLookup},
@@ -52,26 +66,81 @@ func (w *Web) Routes() []string {
 // routes mounts the table, and answers for every other address and method.
 func (w *Web) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, r := range w.table() {
+	table := w.table()
+	for _, r := range table {
 		serve := r.serve
 		if r.token {
 			serve = authenticated(serve)
 		}
 		mux.Handle(r.method+" "+r.path, w.observe(r.path, r.quiet, serve))
-		allow := r.method
-		if allow == http.MethodGet {
-			allow = "GET, HEAD"
+	}
+	refusals := w.refusals(table)
+	for _, r := range refusals { // a wildcard that takes GET would take this path for one of its own
+		if !r.get && !strings.Contains(r.path, "{") {
+			mux.Handle("GET "+r.path, r.handler)
 		}
-		mux.Handle(r.path, w.observe(r.path, false, func(*exchange) error {
-			return fault.New(fault.Invalid, "method: %w", notAllowed(allow)).WithCode(codeMethod)
-		}))
 	}
 	mux.Handle("GET /static/{name}", w.observe("/static/{name}", true, (*exchange).staticFile))
-	mux.Handle("/", w.observe("unknown", false, (*exchange).unknownPath))
+	unknown := w.observe("unknown", false, (*exchange).unknownPath)
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		handler := unknown
+		if i := slices.IndexFunc(refusals, func(f refusal) bool { return matches(f.path, r.URL.Path) }); i >= 0 {
+			handler = refusals[i].handler
+		}
+		handler.ServeHTTP(rw, r)
+	})
 	if w.rooms.Console != nil {
 		w.mountConsole(mux)
 	}
 	return mux
+}
+
+// refusal is what answers at an address for a method that it does not take. It is found by
+// hand: the patterns of net/http do not let a path without wildcards answer for all methods
+// beside a wildcard that takes one.
+type refusal struct {
+	path    string
+	get     bool // whether GET is taken
+	handler http.Handler
+}
+
+// refusals gives one for each path of the table, those without wildcards first.
+func (w *Web) refusals(table []route) []refusal {
+	var list []refusal
+	for _, r := range table {
+		if slices.ContainsFunc(list, func(f refusal) bool { return f.path == r.path }) {
+			continue
+		}
+		var allow []string
+		for _, same := range table {
+			if same.path == r.path {
+				allow = append(allow, same.method)
+			}
+		}
+		get := slices.Contains(allow, http.MethodGet)
+		if get {
+			allow = append(allow, http.MethodHead)
+		}
+		list = append(list, refusal{path: r.path, get: get, handler: w.observe(r.path, false, func(*exchange) error {
+			return fault.New(fault.Invalid, "method: %w", notAllowed(strings.Join(allow, ", "))).WithCode(codeMethod)
+		})})
+	}
+	slices.SortStableFunc(list, func(a, b refusal) int { return strings.Count(a.path, "{") - strings.Count(b.path, "{") })
+	return list
+}
+
+// matches tells whether a path is one of the pattern's.
+func matches(pattern, path string) bool {
+	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return false
+	}
+	for i, segment := range want {
+		if segment != got[i] && (!strings.HasPrefix(segment, "{") || got[i] == "") {
+			return false
+		}
+	}
+	return true
 }
 
 // authenticated puts the verification of the token before an endpoint.
