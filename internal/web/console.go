@@ -61,6 +61,9 @@ type page struct {
 	LookupID string
 	Here     string // the entry of the menu that this page is; empty: none
 	Body     any
+
+	Refresh   string // address to which the browser goes by itself; empty: it stays
+	RefreshIn int    // after so many seconds
 }
 
 // parsePages reads the templates: one set for each page, with the frame.
@@ -90,6 +93,19 @@ func (w *Web) mountConsole(mux *http.ServeMux) {
 		{method: "GET", path: "/console/{$}", serve: (*exchange).searchPage},
 		{method: "POST", path: "/console/people", serve: (*exchange).candidatesPage},
 		{method: "POST", path: "/console/lookup", serve: (*exchange).lookupPage},
+		{method: "POST", path: "/console/register", serve: (*exchange).registerPage},
+		{method: "POST", path: "/console/ledger", serve: (*exchange).ledgerPage},
+		{method: "GET", path: "/console/beneficiaries/{id}", serve: (*exchange).beneficiaryPage},
+		{method: "GET", path: "/console/beneficiaries/{id}/owed", serve: (*exchange).owedPage},
+		{method: "POST", path: "/console/beneficiaries/{id}/mailing", serve: (*exchange).mailingPage},
+		{method: "GET", path: "/console/outbox", serve: (*exchange).outboxPage},
+		{method: "GET", path: "/console/outbox/{change_id}", serve: (*exchange).changePage},
+		{method: "POST", path: "/console/outbox/plan", serve: (*exchange).planPage},
+		{method: "POST", path: "/console/outbox/confirm", serve: (*exchange).confirmPage},
+		{method: "POST", path: "/console/outbox/undo", serve: (*exchange).undoPage},
+		{method: "GET", path: "/console/outbox/replays/{id}", serve: (*exchange).replayPage},
+		{method: "POST", path: "/console/outbox/replays/{id}/stop", serve: (*exchange).stopPage},
+		{method: "POST", path: "/console/outbox/replays/{id}/resume", serve: (*exchange).resumePage},
 		{method: "GET", path: "/console/breakers", serve: (*exchange).breakersPage},
 		{method: "GET", path: "/console/record", serve: (*exchange).recordPage},
 		{method: "POST", path: "/console/record/verify", serve: (*exchange).verifyPage},

@@ -372,7 +372,12 @@ func readable(t *testing.T, body []byte) string {
 	main = regexp.MustCompile(`</(td|th|dt|span|label|option)>`).ReplaceAllString(main, " ")
 	main = regexp.MustCompile(`<[^>]*>`).ReplaceAllString(main, "")
 	main = regexp.MustCompile(`Q-\d{6}-[2-9A-Z]{4}-[2-9A-Z]{4}`).ReplaceAllString(main, "Q-ID")
-	main = regexp.MustCompile(`\d{2}/\d{2} \d{2}:\d{2}:\d{2}`).ReplaceAllString(main, "TIME")
+	for _, c := range []struct{ form, word string }{
+		{`\d{2}/\d{2} \d{2}:\d{2}:\d{2}`, "TIME"}, {`\d{2}/\d{2} \d{2}:\d{2}`, "MINUTE"},
+		{`B-[0-9A-Z]{26}`, "B-ID"}, {`C-[0-9A-Z]{26}`, "C-ID"}, {`R-[0-9A-Z]{26}`, "R-ID"}, {`\b[0-9a-f]{12}\b`, "DIGEST"}, {`\d+秒`, "AGE"},
+	} {
+		main = regexp.MustCompile(c.form).ReplaceAllString(main, c.word)
+	}
 	var lines []string
 	for line := range strings.SplitSeq(main, "\n") {
 		if line = strings.Join(strings.Fields(line), " "); line != "" {

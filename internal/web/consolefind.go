@@ -22,6 +22,7 @@ type searchForm struct {
 	Errors                      map[string]string // by field; a text begins with ＊
 	Refusal                     *problem          // why the search was refused; nil: it was not
 	Examples                    []Example         // fictional people to try with
+	Line                        owedLine
 }
 
 // eras lists what the form offers beside the year. 西暦 is first.
@@ -38,6 +39,7 @@ func (x *exchange) searchPage() error {
 
 func (x *exchange) renderSearch(status int, f searchForm) error {
 	f.Procedures, f.Eras, f.Examples = choices(x.web.rooms.Gateway), eras(), x.web.rooms.Console.Examples
+	f.Line = x.owedLine()
 	for _, p := range f.Procedures {
 		for _, c := range p.WithoutCase {
 			if !slices.Contains(f.Reasons, c) {
@@ -72,25 +74,7 @@ func (f searchForm) basis() ledger.Basis {
 
 // date reads the three fields of a date, or a whole date in the field of the year.
 func (f searchForm) date() (ledger.Reading, bool) {
-	year := f.Year
-	if f.Month == "" && f.Day == "" {
-		if r, ok := ledger.ReadDate(year); ok {
-			return r, true
-		}
-	}
-	if f.Month == "" && f.Day != "" || year == "" {
-		return ledger.Reading{}, false
-	}
-	text := year + "年"
-	if f.Era != "" && f.Era != eras()[0] {
-		text = f.Era + text
-	}
-	for _, part := range []struct{ value, unit string }{{f.Month, "月"}, {f.Day, "日"}} {
-		if part.value != "" {
-			text += part.value + part.unit
-		}
-	}
-	return ledger.ReadDate(text)
+	return dateParts{f.Era, f.Year, f.Month, f.Day}.read()
 }
 
 // candidatesPage serves POST /console/people.

@@ -44,6 +44,7 @@ func (x *exchange) lookupPage() error {
 	}
 	view := showLookup(result, request, x.web.procedureName(request.Basis.Procedure))
 	view.Form = basisFields{Case: form.Case, Reason: form.Reason, Aim: form.Aim}
+	view.Register, view.Line = x.web.offered(result, request, view.Form), x.owedLine()
 	return x.render(http.StatusOK, "result", page{Title: "照会結果", Here: "search", Body: view})
 }
 
@@ -71,6 +72,8 @@ type lookupView struct {
 	Compared   bool
 	Compare    []compareField
 	Form       basisFields
+	Register   *registerForm // nil: nobody is registered by this
+	Line       owedLine
 }
 
 type panel struct {
@@ -104,13 +107,7 @@ func showLookup(r gateway.LookupResult, q gateway.LookupRequest, procedure proce
 	view := lookupView{
 		LookupID: string(r.ID), Atena: string(q.Person), Case: string(q.Basis.Case), Procedure: procedure, NoCase: q.Basis.Case == "",
 		Purpose: codeName(procedure.Purposes, q.Basis.Purpose), Reason: codeName(procedure.WithoutCase, q.Basis.Reason),
-		Compared: q.Compare.Values != nil,
-	}
-	switch r.Protection {
-	case ledger.ConcealProtected:
-		view.Protection = "支援措置の対象です。住所・電話番号など、居場所につながる項目は表示しません。"
-	case ledger.ConcealUnread:
-		view.Protection = "支援措置を確認できません。確認できるまで、住所・電話番号など、居場所につながる項目は表示しません。"
+		Compared: q.Compare.Values != nil, Protection: protectionText(r.Protection),
 	}
 	for _, s := range r.Sources {
 		view.Panels = append(view.Panels, showPanel(s, q.Person))

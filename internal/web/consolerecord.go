@@ -78,6 +78,9 @@ func showEntry(r audit.Record) recordRow {
 	var ends []string
 	for _, end := range e.Ends {
 		word := verdictOf(ledger.Outcome(end.Outcome), end.Reason, ledger.System(end.Source), "").Word
+		if e.Kind == audit.Delivery {
+			word = attemptWord(end.Outcome)
+		}
 		ends = append(ends, sourceWord(ledger.System(end.Source))+"："+word)
 	}
 	row.Ends = first(strings.Join(ends, "、"), e.Code)
@@ -126,6 +129,8 @@ func kindWord(k audit.Kind) string {
 		return "試し書き"
 	case audit.Loss:
 		return "欠損の申告"
+	case audit.Delivery:
+		return "送信の結果"
 	default:
 		return string(k)
 	}
@@ -150,6 +155,18 @@ func actWord(v staff.Verb) string {
 		return "診断"
 	case staff.Watch:
 		return "接続先の表示"
+	case staff.Apply:
+		return "台帳の変更"
+	case staff.Show:
+		return "受給資格の表示"
+	case staff.SearchLedger:
+		return "台帳の検索"
+	case staff.Replay:
+		return "再送"
+	case staff.Discard:
+		return "対応不要"
+	case "deliver":
+		return "送信"
 	default:
 		return string(v)
 	}

@@ -44,6 +44,9 @@ func effectWord(s ledger.System) string {
 	if s == ledger.Protection {
 		return "支援措置を確認できないため、だれについても居場所につながる項目を表示しません"
 	}
+	if s == delivering {
+		return "台帳の変更が届くのが遅れます。失われません"
+	}
 	return "「" + sourceWord(s) + "」が「取得できませんでした」になります"
 }
 

@@ -75,10 +75,15 @@ func systemWord(s ledger.System) string {
 		return "支援措置の照会先"
 	case ledger.Own:
 		return "こども医療台帳"
+	case delivering:
+		return "統合宛名システム（変更の送信）"
 	default:
 		return string(s)
 	}
 }
+
+// delivering is the unified address system as changes are sent to it: a breaker of its own.
+const delivering = ledger.System("address-delivery")
 
 // verdict is how an outcome is shown: a shape, a word and whether it may feed a decision.
 type verdict struct {
