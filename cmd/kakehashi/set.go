@@ -249,7 +249,26 @@ func (s *set) ready(ctx context.Context) []web.Probe {
 	default:
 		sealing.Code = "KKH3105"
 	}
-	return []web.Probe{database, record, issuer, sealing}
+	return []web.Probe{database, record, issuer, sealing, s.delivering(ctx)}
+}
+
+// delivering says whether every change goes its way. That one does not keeps nobody from
+// looking anybody up, so it is advice: nothing is to stop silently.
+func (s *set) delivering(ctx context.Context) web.Probe {
+	p := web.Probe{Name: "outbox", Advisory: true}
+	owed, err := s.outbox.Summary(ctx)
+	shut := slices.ContainsFunc(owed.Destinations, func(d outbox.DestinationState) bool { return !d.Open })
+	switch {
+	case err != nil:
+		p.Code = "KKH3307"
+	case owed.Parked > 0:
+		p.Code = "KKH3301"
+	case shut:
+		p.Code = "KKH3302"
+	default:
+		p.OK = true
+	}
+	return p
 }
 
 // serve serves on the listener until ctx ends, then stops in order: no new requests, those
