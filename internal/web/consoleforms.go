@@ -66,5 +66,5 @@ func (v changeView) ReasonField() reasonField { return reasonField{Value: v.Reas
 // Of selects the one change.
 func (v changeView) Of() selected { return selected{ID: v.ID} }
 
-// ReasonField gives the empty field of a reason to stop or to go on.
-func (v replayView) ReasonField() reasonField { return reasonField{} }
+// ReasonField gives the field of a reason to stop or to go on.
+func (v replayView) ReasonField() reasonField { return reasonField{Error: v.Error} }

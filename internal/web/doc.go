@@ -17,5 +17,10 @@
 //     the Host header.
 //
 // Bodies are read strictly: an unknown or repeated member, another type and text that is not
-// UTF-8 are refused, names are told apart by case.
+// UTF-8 are refused, names are told apart by case. Queries are read likewise and hold codes
+// alone. A change of the ledger bears an Idempotency-Key, on the console's forms too, so that
+// pressing twice changes once.
+//
+// A page that looks again by itself names no person, since a look at one is recorded; and a
+// page that confirms something has a first button that goes back, which is what Enter presses.
 package web
