@@ -152,7 +152,7 @@ func (b basisFields) basis() ledger.Basis {
 }
 
 // registration makes of the form what the ledger is asked; what cannot be read is noted.
-func (f *registerForm) registration() *ledger.Registration {
+func (f registerForm) registration() *ledger.Registration {
 	r := &ledger.Registration{Child: ledger.AtenaNumber(f.Child)}
 	r.Birth, _ = ledger.ParseDate(f.Birth)
 	applied, ok := f.Applied.read()
@@ -172,7 +172,7 @@ func (f *registerForm) registration() *ledger.Registration {
 }
 
 // identity reads the fields of a guardian who lives elsewhere.
-func (f *registerForm) identity() ledger.Identity {
+func (f registerForm) identity() ledger.Identity {
 	born, ok := f.Born.read()
 	if !ok || born.Date.Precision() != "day" {
 		f.Errors["born"] = "＊保護者の生年月日を読み取れません。年・月・日を入力してください。"
