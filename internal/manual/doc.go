@@ -8,7 +8,7 @@
 // in the code, in both directions.
 //
 // Numbers are KKH and four digits: 01 configuration and arguments, 11 lookups and cases,
-// 12 staff and rights, 21 neighbours, 31 the record, 32 the database, 41 the API, 51 the
-// program, 61 the fictional city, 90 our own mistakes. A number that was ever released
-// keeps its meaning.
+// 12 staff and rights, 13 the ledger, 21 and 22 neighbours (asked, and told), 31 the record,
+// 32 the database, 33 the outbox, 41 the API, 51 the program, 61 the fictional city, 90 our
+// own mistakes. A number that was ever released keeps its meaning.
 package manual
