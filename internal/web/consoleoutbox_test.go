@@ -136,3 +136,16 @@ func TestReplayPages(t *testing.T) {
 	close(hold)
 	h.until(api, "operator", func(a reply) bool { return a.json(t)["state"] == "done" })
 }
+
+// The page leads to the page of the manual that says what to do.
+func TestOutboxPageLeadsToItsHelp(t *testing.T) {
+	h := build(t, nil)
+	a := h.ask("GET", "/console/outbox", "", "")
+	m := regexp.MustCompile(`href="(/console/help/[^"]+)"`).FindSubmatch(a.body)
+	if m == nil {
+		t.Fatalf("no help: %s", a.body)
+	}
+	if a := h.ask("GET", string(m[1]), "", ""); a.status != http.StatusOK {
+		t.Errorf("%s: %d", m[1], a.status)
+	}
+}
