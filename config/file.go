@@ -26,7 +26,7 @@ type File struct {
 	Staff        staff.Config      `config:"staff" doc:"だれのトークンを信頼し、だれに何の役割を認めるか"`
 	Procedures   []staff.Procedure `config:"procedures,required" doc:"事務手続ごとに見てよい項目と根拠法令"`
 	Lookup       gateway.Config    `config:"lookup" doc:"照会と検索の上限"`
-	Outbox       outbox.Config     `config:"outbox" doc:"台帳の変更を相手先へ届ける速さと粘り強さ"`
+	Outbox       outbox.Config     `config:"outbox" doc:"台帳の変更を相手先へ送る速さと粘り強さ"`
 	Neighbours   Neighbours        `config:"neighbours" doc:"相手先のシステム"`
 	Mapping      Mapping           `config:"mapping" doc:"コード表と変換"`
 	Telemetry    Telemetry         `config:"telemetry" doc:"計測値とトレースの送り先"`

@@ -9,13 +9,13 @@ import (
 // Config says how fast and how patiently destinations are told. The numbers are of each
 // destination by itself.
 type Config struct {
-	InFlight    int           `config:"in_flight" default:"8" doc:"1つの相手先へ同時に届ける変更の数の上限（1から256）"`
-	Rate        int           `config:"rate" default:"50" doc:"1つの相手先へ1秒に届ける変更の数の上限。0 は上限なし"`
+	InFlight    int           `config:"in_flight" default:"8" doc:"1つの相手先へ同時に送る変更の数の上限（1から256）"`
+	Rate        int           `config:"rate" default:"50" doc:"1つの相手先へ1秒に送る変更の数の上限。0 は上限なし"`
 	Settle      time.Duration `config:"settle" default:"60s" doc:"応答を受け取れなかった要求を、相手先がまだ処理しているかもしれない時間。過ぎてから届いたかどうかを尋ねます"`
-	SendTimeout time.Duration `config:"send_timeout" default:"30s" doc:"1回届けるのに待つ時間の上限"`
+	SendTimeout time.Duration `config:"send_timeout" default:"30s" doc:"1回送るのに待つ時間の上限"`
 	RetryFirst  time.Duration `config:"retry_first" default:"5s" doc:"届かなかった変更を最初にやり直すまでの時間。失敗が続くと倍ずつ延びます"`
 	RetryMax    time.Duration `config:"retry_max" default:"15m" doc:"やり直すまでの時間の上限"`
-	Tries       int           `config:"tries" default:"10" doc:"届いたかもしれない送信をこの回数くり返しても済まない変更は、保留にします"`
+	Tries       int           `config:"tries" default:"10" doc:"届いたかもしれない送信をこの回数くり返しても済まない変更は、配信不能にします"`
 }
 
 // Defaults gives the settings that the tags of Config name.

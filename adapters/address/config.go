@@ -13,7 +13,7 @@ import (
 type Config struct {
 	wire.Config
 
-	System string `config:"system_id" default:"K01" doc:"届けるときに名乗る独自施策システム等ID（半角英数字3文字）。団体内で割り当てられたもの"`
+	System string `config:"system_id" default:"K01" doc:"書くときに名乗る独自施策システム等ID（半角英数字3文字）。団体内で割り当てられたもの"`
 }
 
 // Defaults gives the settings that the tags of Config name.

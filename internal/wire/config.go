@@ -27,7 +27,7 @@ type Config struct {
 
 	Timeout        time.Duration `config:"timeout" default:"3s" doc:"1回の照会の全体の制限時間（再試行を含む）"`
 	AttemptTimeout time.Duration `config:"attempt_timeout" default:"1s" doc:"1回の試行の制限時間"`
-	SendTimeout    time.Duration `config:"send_timeout" default:"30s" doc:"書込み（届けること）1回の制限時間。書込みはやり直しません。書込みのない相手先では使いません"`
+	SendTimeout    time.Duration `config:"send_timeout" default:"30s" doc:"書込み1回の制限時間。書込みはやり直しません。書込みのない相手先では使いません"`
 	Retries        int           `config:"retries" default:"2" doc:"照会を制限時間内にやり直す回数"`
 	RetryWaitMax   time.Duration `config:"retry_wait_max" default:"500ms" doc:"やり直すまでの待ち時間の上限（相手先が時刻を指定したときを除く）"`
 	BodyLimit      int64         `config:"body_limit" default:"1MiB" unit:"size" doc:"回答の大きさの上限。超えると読まずに「取得できませんでした」とします"`
