@@ -60,7 +60,7 @@ func beneficiaryRegisterCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return at.apply(c.Context(), s, "/v1/beneficiaries", key, r, asJSON)
+			return at.apply(c.Context(), s, press{path: "/v1/beneficiaries", key: key, body: r, json: asJSON})
 		},
 	}
 	at.flags(c)
@@ -102,7 +102,7 @@ func beneficiaryMailingCommand(s streams) *cobra.Command {
 			if r.Mailing, err = readBody(file, "--file"); err != nil {
 				return err
 			}
-			return at.apply(c.Context(), s, "/v1/beneficiaries/"+url.PathEscape(args[0])+"/changes", key, r, asJSON)
+			return at.apply(c.Context(), s, press{path: "/v1/beneficiaries/" + url.PathEscape(args[0]) + "/changes", key: key, body: r, json: asJSON})
 		},
 	}
 	at.flags(c)
@@ -134,24 +134,31 @@ type applied struct {
 	} `json:"waiting"`
 }
 
+// press is one change of the ledger that is asked for.
+type press struct {
+	path, key string // key: empty makes a new one
+	body      any
+	json      bool
+}
+
 // apply posts a change of the ledger. Where no answer came, it says with which key the same
 // change can be asked for again without being made twice.
-func (at *server) apply(ctx context.Context, s streams, path, key string, body any, asJSON bool) error {
+func (at *server) apply(ctx context.Context, s streams, p press) error {
 	gateway, err := at.connect("case-worker")
 	if err != nil {
 		return err
 	}
-	if key == "" {
-		key = rand.Text()
+	if p.key == "" {
+		p.key = rand.Text()
 	}
 	var raw jsontext.Value
-	if err := gateway.send(ctx, path, key, body, &raw); err != nil {
+	if err := gateway.send(ctx, p.path, p.key, p.body, &raw); err != nil {
 		if e, ok := errors.AsType[*ending](err); ok && (e.code == exitUnavailable || e.code == exitInterrupted) {
-			e.text += "\n同じ内容でやりなおすときは --key " + key + " をつけてください（二重には登録されません）。"
+			e.text += "\n同じ内容でやりなおすときは --key " + p.key + " をつけてください（二重には登録されません）。"
 		}
 		return err
 	}
-	if asJSON {
+	if p.json {
 		_, err := fmt.Fprintln(s.out, string(raw))
 		return err
 	}

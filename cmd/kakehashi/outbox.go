@@ -301,7 +301,7 @@ func outboxDiscardCommand(s streams) *cobra.Command {
 			if err := sel.choose(args, &filter); err != nil {
 				return err
 			}
-			return at.change(c.Context(), s, "/v1/outbox/discards", sel, asJSON, "対応不要に")
+			return at.change(c.Context(), s, act{path: "/v1/outbox/discards", verb: "対応不要に", json: asJSON}, sel)
 		},
 	}
 	at.flags(c)
@@ -325,7 +325,7 @@ func outboxUndoCommand(s streams) *cobra.Command {
 				return usage{errors.New("変更のID と --reason（理由）が必要です")}
 			}
 			sel.IDs = args
-			return at.change(c.Context(), s, "/v1/outbox/discards/undo", sel, asJSON, "取り消し")
+			return at.change(c.Context(), s, act{path: "/v1/outbox/discards/undo", verb: "取り消し", json: asJSON}, sel)
 		},
 	}
 	at.flags(c)
@@ -334,24 +334,30 @@ func outboxUndoCommand(s streams) *cobra.Command {
 	return c
 }
 
+// act is what is done at once with a selection.
+type act struct {
+	path, verb string
+	json       bool
+}
+
 // change posts a selection whose answer is a plan that was carried out at once.
-func (at *server) change(ctx context.Context, s streams, path string, sel selection, asJSON bool, verb string) error {
+func (at *server) change(ctx context.Context, s streams, a act, sel selection) error {
 	gateway, err := at.connect("operator")
 	if err != nil {
 		return err
 	}
 	var raw jsontext.Value
-	if err := gateway.post(ctx, path, sel, &raw); err != nil {
+	if err := gateway.post(ctx, a.path, sel, &raw); err != nil {
 		return err
 	}
 	var p plan
 	if err := decode(string(raw), &p); err != nil {
 		return err
 	}
-	if asJSON {
+	if a.json {
 		_, err = fmt.Fprintln(s.out, string(raw))
 	} else {
-		p.print(s.out, verb)
+		p.print(s.out, a.verb)
 	}
 	return errors.Join(err, p.ended(len(sel.IDs) > 0))
 }
