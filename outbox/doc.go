@@ -43,7 +43,8 @@
 //
 // # Where things stand
 //
-// policy.go, gate.go and rate.go decide and know neither database nor network; enqueue.go,
-// claim.go, settle.go and replay.go are the transactions; relay.go and send.go what runs
-// between them; list.go and summary.go what is shown; body.go how a change is kept.
+// policy.go and gate.go decide and know neither database nor network; enqueue.go,
+// claim.go, transact.go, settle.go, late.go, replay.go and discard.go are the transactions;
+// relay.go, send.go, adopt.go and finish.go what runs between them; list.go, plan.go and
+// summary.go what is shown; body.go how a change is kept.
 package outbox

@@ -2,14 +2,12 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"kakehashi/internal/fault"
-	"kakehashi/internal/store"
 )
 
 const (
@@ -286,85 +284,6 @@ func (r *relay) abandon() {
 	}
 }
 
-// transact settles and claims in one transaction, and sends what it has claimed. It tells
-// whether anything moved.
-func (r *relay) transact(ctx context.Context) (moved bool, err error) {
-	settles := r.ended[:min(len(r.ended), chunk)]
-	var claims, won []*flight
-	if len(r.ended) == len(settles) && !r.closing && r.q.rooms.Record.Writable() {
-		claims = r.ready[:min(len(r.ready), chunk)]
-	}
-	if len(settles)+len(claims) == 0 {
-		return false, nil
-	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
-	defer cancel()
-	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		won = nil
-		if err := r.settle(ctx, tx, settles); err != nil {
-			return err
-		}
-		now := r.q.rooms.Now()
-		for _, f := range claims {
-			ok, err := f.claim(ctx, tx, now, r.q.cfg.lease())
-			if err != nil {
-				return err
-			}
-			if ok {
-				won = append(won, f)
-			}
-		}
-		return nil
-	})
-	if _, refuses := errors.AsType[*refusal](err); refuses {
-		return true, r.settleEach(within, settles)
-	}
-	switch {
-	case err == nil:
-		r.settled(settles)
-		r.ended = r.ended[len(settles):]
-	case fault.Is(err, fault.Unsure):
-		won = r.committed(within, claims)
-	default:
-		return false, err
-	}
-	r.release(claims)
-	r.launch(won)
-	return true, err
-}
-
-// committed gives the claims that stand though the reply to their commit was lost.
-func (r *relay) committed(ctx context.Context, claims []*flight) []*flight {
-	var stand []*flight
-	for _, f := range claims {
-		if r.stands(ctx, f) {
-			stand = append(stand, f)
-		}
-	}
-	return stand
-}
-
-// release takes claims out of what is ready, whether they were won or not.
-func (r *relay) release(claims []*flight) {
-	for _, f := range claims {
-		delete(f.line.preparing, f.row.seq)
-		f.line.busy--
-	}
-	r.ready = r.ready[len(claims):]
-}
-
-// launch sends what was claimed.
-func (r *relay) launch(won []*flight) {
-	now := time.Now()
-	for _, f := range won {
-		f.claimed()
-		f.until = now.Add(r.q.cfg.lease())
-		f.line.busy++
-		f.line.flights[f] = true
-		r.work.Go(func() { r.call(r.calls, f) })
-	}
-}
-
 // wait waits for something to do: something owed, something that has come back, or the
 // next moment at which something is due.
 func (r *relay) wait(ctx context.Context, err error) {
@@ -426,51 +345,6 @@ func (r *relay) health(ctx context.Context, err error) {
 			r.log(slog.LevelError, codeTrouble, nil, slog.String("cause", cause))
 		}
 		r.calm = min(max(r.calm*2, calmFirst), calmMax)
-	}
-}
-
-// finish settles what is on its way when Run is told to end, as long as the grace lasts.
-// What does not come back keeps its lease; the next run asks about it.
-func (r *relay) finish(ctx context.Context, cancel context.CancelFunc) {
-	r.closing = true
-	limit := time.NewTimer(min(grace, r.q.cfg.SendTimeout+time.Second))
-	defer limit.Stop()
-	r.release(r.ready)
-	r.drain()
-	for waits := true; waits && r.underway() > 0; {
-		select {
-		case f := <-r.events:
-			r.hear(f)
-			r.drain()
-			r.settleLast(ctx)
-		case <-limit.C:
-			waits = false
-		}
-	}
-	cancel()
-	close(r.over)
-	r.settleLast(ctx)
-	r.publish()
-	if r.underway()+r.strays == 0 {
-		r.work.Wait()
-	}
-}
-
-// underway counts the calls that have not come back.
-func (r *relay) underway() (n int) {
-	for _, l := range r.lines {
-		n += len(l.flights)
-	}
-	return n + r.started
-}
-
-// settleLast settles what has come back; what cannot be settled now is asked about by the
-// next run.
-func (r *relay) settleLast(ctx context.Context) {
-	for range 1 + len(r.ended)/chunk {
-		if moved, err := r.transact(ctx); err != nil || !moved {
-			return
-		}
 	}
 }
 
