@@ -257,3 +257,22 @@ func (h *house) replay(f Filter) Plan {
 	})
 	return p
 }
+
+// Of every four changes taken up three are the oldest that are due and one is the newest.
+func TestTheNewestAreNotStarved(t *testing.T) {
+	h := newHouse(t, quick(), to(newNeighbour()))
+	h.enqueue(uses("r", 20)...)
+	r := newRelay(t.Context(), h.queue, nil)
+	rows, err := r.due(t.Context(), r.lines[0], 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ledger.ChangeID
+	for _, row := range rows {
+		got = append(got, row.change)
+	}
+	want := []ledger.ChangeID{"C-r0-1", "C-r1-1", "C-r2-1", "C-r3-1", "C-r4-1", "C-r5-1", "C-r19-1", "C-r18-1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("taken up (-want +got):\n%s", diff)
+	}
+}
