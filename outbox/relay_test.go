@@ -261,7 +261,9 @@ func (h *house) replay(f Filter) Plan {
 // Of every four changes taken up three are the oldest that are due and one is the newest.
 func TestTheNewestAreNotStarved(t *testing.T) {
 	h := newHouse(t, quick(), to(newNeighbour()))
-	h.enqueue(uses("r", 20)...)
+	for _, c := range uses("r", 20) {
+		h.enqueue(c)
+	}
 	r := newRelay(t.Context(), h.queue, nil)
 	rows, err := r.due(t.Context(), r.lines[0], 8)
 	if err != nil {
