@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -89,8 +90,9 @@ func (p policy) prepared(s standing, err error, now time.Time) verdict {
 	return v
 }
 
-// sent judges a delivery that began at the given moment; nil: it took effect.
-func (p policy) sent(s standing, err error, began, now time.Time) verdict {
+// sent judges a delivery; nil: it took effect. The time in which a neighbour may still be
+// working counts from when we gave up on its answer: a slow one has only begun by then.
+func (p policy) sent(s standing, err error, now time.Time) verdict {
 	if err == nil {
 		return verdict{outcome: endDelivered}
 	}
@@ -99,7 +101,7 @@ func (p policy) sent(s standing, err error, began, now time.Time) verdict {
 	case fault.Unavailable:
 		v.to, v.outcome, v.due, v.fails = toSend, endAgain, p.later(now, s.fails, err), s.fails+1
 	case fault.Unsure:
-		v.to, v.outcome, v.due, v.fails = toAsk, endUnsure, began.Add(p.cfg.Settle), 0
+		v.to, v.outcome, v.due, v.fails = toAsk, endUnsure, now.Add(p.cfg.Settle), 0
 		v.tries, v.question = s.tries+1, QuestionArrived
 	case fault.Rejected:
 		v.outcome, v.cause = endRejected, CauseRejected
@@ -139,7 +141,7 @@ func (p policy) unanswered(s standing, v verdict, now time.Time) verdict {
 	case s.keys:
 		return p.again(v, now)
 	}
-	v.to, v.outcome, v.code = parked, endParked, codeQuestion
+	v.to, v.outcome, v.code = parked, endParked, cmp.Or(v.code, codeQuestion)
 	return v
 }
 

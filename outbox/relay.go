@@ -215,7 +215,7 @@ func (r *relay) hear(f *flight) {
 	if f.ask {
 		f.verdict = r.policy.asked(f.standing(), f.err, now)
 	} else {
-		f.verdict = r.policy.sent(f.standing(), f.err, f.began, now)
+		f.verdict = r.policy.sent(f.standing(), f.err, now)
 	}
 	r.ended = append(r.ended, f)
 }

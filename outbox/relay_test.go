@@ -159,13 +159,16 @@ func TestAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T) 
 	mute, vague := newNeighbour(), newNeighbour()
 	mute.script, vague.script = lose, lose
 	vague.confirm = func(ledger.ChangeID, int) error { return unsure() }
-	for name, d := range map[string]Destination{"cannot be asked": mute, "cannot tell": askable{vague}} {
+	for name, c := range map[string]struct {
+		to   Destination
+		code string // what it says of why: the neighbour's adapter knows best
+	}{"cannot be asked": {mute, codeQuestion}, "cannot tell": {askable{vague}, fault.Code(unsure())}} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, quick(), to(d))
+			h := newHouse(t, quick(), to(c.to))
 			h.enqueue(use("a", 1), use("a", 2))
 			h.run(h.queue, nil)
 			o := h.untilState("C-a-1", Parked)
-			if o.Question != QuestionArrived || o.Cause != CauseUnsure || o.Attempts != 1 || o.Code != codeQuestion {
+			if o.Question != QuestionArrived || o.Cause != CauseUnsure || o.Attempts != 1 || o.Code != c.code {
 				t.Errorf("got %+v", o)
 			}
 		})

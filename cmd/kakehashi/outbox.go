@@ -61,7 +61,7 @@ type where struct {
 }
 
 func (w *where) flags(c *cobra.Command) {
-	c.Flags().StringArrayVar(&w.pairs, "where", nil, "条件 名前=値。名前は destination, cause, record（くり返すか、カンマで区切れます）。all はすべて")
+	c.Flags().StringArrayVar(&w.pairs, "where", nil, "条件 名前=値。名前は destination, cause, record, state（くり返すか、カンマで区切れます）。all はすべて")
 }
 
 // terms reads the conditions; what they are called is checked here, so that a mistyped one
