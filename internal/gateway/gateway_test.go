@@ -80,13 +80,13 @@ type house struct {
 }
 
 // openRecord opens a record with keys of its own and runs it until the test ends.
-func openRecord(t *testing.T, db *store.DB) *audit.Log {
+func openRecord(t testing.TB, db *store.DB) *audit.Log {
 	t.Helper()
 	return openRecordIn(t, db, t.TempDir())
 }
 
 // openRecordIn is openRecord with a folder for keys and checkpoints.
-func openRecordIn(t *testing.T, db *store.DB, dir string) *audit.Log {
+func openRecordIn(t testing.TB, db *store.DB, dir string) *audit.Log {
 	t.Helper()
 	if err := audit.GenerateKeys(dir); err != nil {
 		t.Fatal(err)
