@@ -105,7 +105,8 @@ func TestNothingPersonalLeaks(t *testing.T) {
 	p := startDemo(t, dir,
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_METRIC_EXPORT_INTERVAL=500", "OTEL_BSP_SCHEDULE_DELAY=200",
 		"KAKEHASHI_LOG_LEVEL=debug", "KAKEHASHI_NEIGHBOURS_RESIDENTS_BREAKER_FAILURES=1000",
-		"KAKEHASHI_NEIGHBOURS_TAX_BREAKER_FAILURES=1000", "KAKEHASHI_NEIGHBOURS_ADDRESS_BREAKER_FAILURES=1000")
+		"KAKEHASHI_NEIGHBOURS_TAX_BREAKER_FAILURES=1000", "KAKEHASHI_NEIGHBOURS_ADDRESS_BREAKER_FAILURES=1000",
+		"KAKEHASHI_OUTBOX_RETRY_FIRST=20ms", "KAKEHASHI_OUTBOX_RETRY_MAX=200ms")
 	people := personas(t, dir)
 	worker := token(t, dir, "case-worker")
 	left := traces{}
@@ -119,7 +120,9 @@ func TestNothingPersonalLeaks(t *testing.T) {
 		}
 	}
 	askBadCommands(t, dir, people[0], left)
-	for _, kind := range []string{"garbage", "huge", "busy", "expired-token", "refuse", "slow", "down"} {
+	applied := newApplicants(t, p, worker, people)
+	applied.strangers(t)
+	for _, kind := range []string{"garbage", "huge", "busy", "expired-token", "refuse", "lost-reply", "bad-encoding", "duplicate", "slow", "down"} {
 		for _, system := range []string{"residents", "protection", "tax", "address"} {
 			setFault(t, dir, system, kind)
 		}
@@ -127,9 +130,13 @@ func TestNothingPersonalLeaks(t *testing.T) {
 		for _, who := range people[:4] {
 			asking.Go(func() { askAll(t, p, worker, who) })
 		}
+		applied.family(t)
+		applied.look(t, left)
 		asking.Wait()
 		clearFaults(t, dir)
 	}
+	applied.finish(t)
+	applied.look(t, left)
 
 	left.add("/metrics", []byte(p.get("/metrics").body))
 	left.folder(t, dir, "running")
@@ -153,14 +160,21 @@ func TestNothingPersonalLeaks(t *testing.T) {
 	everythingIsThere(t, left)
 	logLines(t, p.log.String())
 	names, atena := personal(t, people), numbers(t, people)
+	said := applied.searches(t, atena)
 	for place, content := range left {
 		report(t, place, names.in(content))
+		if !mayName(place) {
+			report(t, place, said.in(content))
+		}
 		if !mayNumber(place) {
 			report(t, place, atena.in(content))
 		}
 	}
 	if found := atena.in(left["export"]); len(found) < len(people) {
 		t.Errorf("the export names %d persons: the search may be blind", len(found))
+	}
+	if found := said.in(left["table ledger_person"]); len(found) < len(applied.ids) {
+		t.Errorf("the ledger names %d persons: the search may be blind", len(found))
 	}
 	plantAndFind(t, left, names, people[3])
 }
@@ -185,7 +199,8 @@ func everythingIsThere(t *testing.T, left traces) {
 		"/metrics": "kakehashi_breaker_state", "metrics sent": "http.server.request.duration", "traces": "/v1/lookups",
 		"log": "KKH4100", "export": `"outcome"`, "running kakehashi.db-wal": "audit_", "stopped kakehashi.db": "audit_entry",
 		"running gateway.json": "api", "stopped kakehashi.yaml": "municipality", "table audit_entry": "lookup",
-		"table ledger_case": "K-", "refused": "KKH41", "commands": "KKH01",
+		"table ledger_case": "K-", "refused": "KKH41", "commands": "KKH01", "/v1/outbox": "person_use", "/console/outbox": "C-",
+		"table outbox_history": "delivered", "table outbox_change": "C-", "table outbox_attempt": "unsure",
 	} {
 		if !bytes.Contains(left[place], []byte(sign)) {
 			t.Errorf("%s (%d bytes) holds no %q", place, len(left[place]), sign)
@@ -251,21 +266,24 @@ func (p persona) values() []string {
 // gateway answers must not repeat it.
 func askWrongly(t *testing.T, p *process, worker string, who persona, left traces) {
 	t.Helper()
-	auditor, system := token(t, p.dir, "auditor"), token(t, p.dir, "case-system")
+	auditor, system, operator := token(t, p.dir, "auditor"), token(t, p.dir, "case-system"), token(t, p.dir, "operator")
 	for _, v := range who.values() {
-		for _, w := range wrongBodies(p, who, v) {
+		for n, w := range append(wrongBodies(p, who, v), wrongChanges(p, who, v)...) {
 			bearer := worker
 			switch {
 			case strings.HasPrefix(w.path, "/v1/record"):
 				bearer = auditor
 			case strings.HasPrefix(w.path, "/v1/cases"):
 				bearer = system
+			case strings.HasPrefix(w.path, "/v1/outbox"):
+				bearer = operator
 			}
 			sendWrong(t, p, left, func() (*http.Request, error) {
 				req, err := http.NewRequest(http.MethodPost, p.ready.API+w.path, strings.NewReader(w.body))
 				if err == nil {
 					req.Header.Set("Content-Type", "application/json")
 					req.Header.Set("Authorization", "Bearer "+bearer)
+					req.Header.Set("Idempotency-Key", []string{"K-1", v, url.QueryEscape(v)}[n%3])
 				}
 				return req, err
 			})
@@ -363,8 +381,12 @@ func wrongRequests(p *process, worker string, who persona, v string) []func() (*
 			return req, nil
 		}
 	}
+	var all []func() (*http.Request, error)
+	for _, path := range wrongAddresses(v) {
+		all = append(all, at("GET", path))
+	}
 	parent := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	all := []func() (*http.Request, error){
+	all = append(all,
 		at("POST", "/v1/lookups?name="+url.QueryEscape(v)),
 		at("POST", "/v1/lookups/"+escaped),
 		at("GET", "/v1/people/"+escaped),
@@ -386,7 +408,7 @@ func wrongRequests(p *process, worker string, who persona, v string) []func() (*
 		at("POST", "/v1/lookups", "X-Person", v, "User-Agent", v, "Referer", p.ready.API+"/"+escaped, "Accept-Language", v),
 		at("POST", "/v1/lookups", "Traceparent", parent, "Tracestate", "who="+strings.Trim(coded, "="), "Baggage", "who="+escaped),
 		at("POST", "/v1/lookups", "Traceparent", v, "X-Request-Id", v, "X-Forwarded-For", v, "Forwarded", "for="+v, "Cookie", "who="+escaped),
-	}
+	)
 	if v == who.Phone || v == who.Individual { // a word that may stand for a method or a host
 		all = append(all, at(v, "/v1/lookups"), func() (*http.Request, error) {
 			req, err := at("GET", "/v1/procedures")()
@@ -414,6 +436,13 @@ func askBadCommands(t *testing.T, dir string, who persona, left traces) {
 			{"mapping", "check", "individual-number", v},
 			{"mapping", "check", v, "1"},
 			{"sandbox", "fault", "--dir", dir, "tax", v},
+			{"beneficiary", "register", "--dir", dir, "--child", v, "--guardian", v, "--applied-on", v, "--procedure", v, "--purpose", v},
+			{"beneficiary", "show", "--dir", dir, v, "--procedure", v, "--purpose", v},
+			{"beneficiary", "mailing", "--dir", dir, v, "--version", v, "--file", v, "--effective-on", v, "--procedure", v, "--purpose", v},
+			{"outbox", "show", "--dir", dir, v},
+			{"outbox", "list", "--dir", dir, "--where", v},
+			{"outbox", "replay", "--dir", dir, v},
+			{"outbox", "discard", "--dir", dir, "--where", "cause=" + v},
 		} {
 			r := kakehashi(t, args...)
 			if r.code == 0 {
