@@ -22,4 +22,6 @@ const (
 	codeNoReplay    = "KKH3330" // no such replay
 	codeReplayOver  = "KKH3331" // the replay is over
 	codeFilter      = "KKH3332" // a filter cannot be understood
+	codeNoQuestion  = "KKH3333" // nobody is asked whether it arrived
+	codeWhichOne    = "KKH3334" // owed to several, and none is named
 )

@@ -44,7 +44,7 @@
 // # Where things stand
 //
 // policy.go and gate.go decide and know neither database nor network; enqueue.go,
-// claim.go, transact.go, settle.go, late.go, replay.go and discard.go are the transactions;
+// claim.go, transact.go, settle.go, late.go, replay.go, discard.go and answer.go are the transactions;
 // relay.go, send.go, adopt.go and finish.go what runs between them; list.go, plan.go and
 // summary.go what is shown; body.go how a change is kept.
 package outbox

@@ -70,6 +70,10 @@ func scanOwed(rows *store.Rows, err error) ([]numbered, error) {
 		switch o.State {
 		case Delivered:
 			o.DeliveredAt = moment(ended)
+			if mark.By != "" {
+				mark.At = moment(ended)
+				o.Answered = &mark
+			}
 		case Discarded:
 			mark.At = moment(ended)
 			o.Discarded = &mark

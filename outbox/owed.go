@@ -35,7 +35,7 @@ const (
 // QuestionArrived is the word of the question whether a change arrived.
 const QuestionArrived = "arrived"
 
-// Mark says who discarded something, when and why.
+// Mark says who decided about a change, when and why.
 type Mark struct {
 	By     string // 職員番号
 	At     time.Time
@@ -63,6 +63,7 @@ type Owed struct {
 	Replay      string    // the last replay that armed it
 	DeliveredAt time.Time // zero: it was not
 	Discarded   *Mark     // nil: it was not
+	Answered    *Mark     // who found at the neighbour that it arrived; nil: nobody had to look
 }
 
 // Attempt is one delivery or one question about it.
