@@ -292,23 +292,33 @@ func writeConfig(dir string, f *config.File) error {
 	return writeFile(filepath.Join(dir, configFile), text)
 }
 
-// openCases opens the personas' cases the first time, as the case system would.
+// openCases opens the personas' cases the first time, as the case system would, and those
+// of further personas that a newer version brings. The marker names the last that was
+// opened; it is empty where the version that wrote it did not say.
 func (s *set) openCases(ctx context.Context, d demoRun) error {
 	marker := filepath.Join(d.dir, casesFile)
-	if _, err := os.Stat(marker); err == nil {
-		return nil
-	}
+	last, err := os.ReadFile(filepath.Clean(marker))
+	begun := err == nil
 	system := staff.Member{Client: "case-system"}
+	newest := string(last)
 	for _, p := range d.city.People() {
+		if p.Case <= string(last) {
+			continue
+		}
 		c := ledger.Case{ID: ledger.CaseID(p.Case), Procedure: exampleProcedure}
 		for _, m := range p.Members {
 			c.Persons = append(c.Persons, ledger.AtenaNumber(m))
 		}
-		if _, err := s.gateway.OpenCase(ctx, system, c); err != nil {
+		_, err := s.gateway.OpenCase(ctx, system, c)
+		if err != nil && !(begun && fault.Is(err, fault.Conflict)) { // one that was closed stays closed
 			return fmt.Errorf("open the personas' cases: %w", err)
 		}
+		newest = max(newest, p.Case)
 	}
-	return writeFile(marker, nil)
+	if begun && newest == string(last) {
+		return nil
+	}
+	return writeFile(marker, []byte(newest))
 }
 
 // greet says where everything is, with commands to paste.
