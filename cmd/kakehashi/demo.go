@@ -310,7 +310,7 @@ func (s *set) openCases(ctx context.Context, d demoRun) error {
 			c.Persons = append(c.Persons, ledger.AtenaNumber(m))
 		}
 		_, err := s.gateway.OpenCase(ctx, system, c)
-		if err != nil && !(begun && fault.Is(err, fault.Conflict)) { // one that was closed stays closed
+		if err != nil && (!begun || !fault.Is(err, fault.Conflict)) { // one that was closed stays closed
 			return fmt.Errorf("open the personas' cases: %w", err)
 		}
 		newest = max(newest, p.Case)

@@ -182,7 +182,7 @@ func whereTries() map[string]any {
 // arrive: none of these is touched, and nothing is done twice.
 func TestTwoOperatorsReplayTheSame(t *testing.T) {
 	t.Parallel()
-	const people, new = 70, 50
+	const people, more = 70, 50
 	b := startBacklog(t, people, "KAKEHASHI_OUTBOX_RATE=40")
 	before := owedBy(t, b.dir)
 	dry := whereTries()
@@ -204,7 +204,7 @@ func TestTwoOperatorsReplayTheSame(t *testing.T) {
 	miscounted["count"] = people - 1
 	b.operate(b.one, "/v1/outbox/replays", miscounted, http.StatusConflict)
 
-	strangers := b.strangers(t, new)
+	strangers := b.strangers(t, more)
 	fresh := map[string]bool{}
 	var plans [2]planned
 	var all sync.WaitGroup
@@ -227,11 +227,11 @@ func TestTwoOperatorsReplayTheSame(t *testing.T) {
 	}
 	b.checkReplayed(t, fresh, plans[0].ID, plans[1].ID)
 	sum := reckon(t, b.dir, b.promised)
-	if sum.delivered != 3*people || sum.parked != new || sum.waiting != new || sum.refused != new {
+	if sum.delivered != 3*people || sum.parked != more || sum.waiting != more || sum.refused != more {
 		t.Errorf("in the end: %v", sum)
 	}
 	say(t, "%d replayed by two operators at once while %d new failures arrived: %d and %d delivered, %d and %d skipped; %v",
-		people, new, first.Delivered, second.Delivered, first.Skipped, second.Skipped, sum)
+		people, more, first.Delivered, second.Delivered, first.Skipped, second.Skipped, sum)
 	b.stop()
 	checkContent(t, b.dir)
 }
