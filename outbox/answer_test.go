@@ -94,6 +94,17 @@ func TestAnAnswerIsRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %v %s", name, err, c.kind, c.code)
 		}
 	}
+	waits := func(n int) {
+		h.tx(func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE outbox_owed SET waits = $1 WHERE seq = (SELECT min(seq) FROM outbox_owed)`, n)
+			return err
+		})
+	}
+	waits(1) // as where an earlier one was put back to be asked about
+	if _, err := h.answer(Arrival{Change: "C-a-1"}, taken); !fault.Is(err, fault.Conflict) || fault.Find(err).Reason != whyBehind {
+		t.Errorf("behind one that was put back: got %v", err)
+	}
+	waits(0)
 	if o := h.state("C-a-1"); o.State != Parked || o.Question != QuestionArrived || o.Cause == "written" {
 		t.Errorf("after refusals: %+v", o)
 	}

@@ -228,6 +228,10 @@ func TestOperatorsAloneReplayAndDiscard(t *testing.T) {
 				_, err := h.Discard(t.Context(), c.who, gateway.DiscardRequest{DryRun: true})
 				return err
 			},
+			"answer": func() error {
+				_, err := h.Answer(t.Context(), c.who, gateway.AnswerRequest{Change: ids[0], Reason: "x"})
+				return err
+			},
 			"undiscard": func() error { _, err := h.Undiscard(t.Context(), c.who, ids, "x"); return err },
 		} {
 			before := h.count(audit.Refused)

@@ -45,6 +45,7 @@ const (
 	SearchLedger Verb = "search_ledger" // find a beneficiary
 	Replay       Verb = "replay"        // have what was parked told after all
 	Discard      Verb = "discard"       // leave untold what was parked
+	Answer       Verb = "answer"        // say that what was parked did arrive
 )
 
 // The changes of the ledger that a procedure may allow.
@@ -64,7 +65,7 @@ func may(role Role, verb Verb) bool {
 		return role == Auditor
 	case Probe:
 		return role == Operator || role == Integrator
-	case Replay, Discard:
+	case Replay, Discard, Answer:
 		return role == Operator
 	case Watch:
 		return true // anybody to whom a role was granted
@@ -76,7 +77,7 @@ func may(role Role, verb Verb) bool {
 // barred tells whether a role takes the verb away from whoever has it, whatever other
 // roles were granted: a contractor (委託先) does not decide what neighbours are told.
 func barred(role Role, verb Verb) bool {
-	return role == Contractor && (verb == Replay || verb == Discard)
+	return role == Contractor && (verb == Replay || verb == Discard || verb == Answer)
 }
 
 // onBasis tells whether the verb concerns persons, so that it needs a procedure, a purpose

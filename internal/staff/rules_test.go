@@ -125,6 +125,7 @@ func TestRolesAndVerbs(t *testing.T) {
 		{staff.SearchLedger, []staff.Role{staff.CaseWorker}},
 		{staff.Replay, []staff.Role{staff.Operator}},
 		{staff.Discard, []staff.Role{staff.Operator}},
+		{staff.Answer, []staff.Role{staff.Operator}},
 		{staff.Watch, all},
 	} {
 		for _, role := range all {
@@ -150,7 +151,7 @@ func TestContractorDecidesNothingWhateverElseWasGranted(t *testing.T) {
 			{Staff: "1", Role: order[0]}, {Staff: "1", Role: order[1]}, {Staff: "2", Role: "operator"}, {Staff: "2", Role: "contractor", To: "2026-10-31"},
 		}}, nil, time.UTC)
 		at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
-		for _, verb := range []staff.Verb{staff.Replay, staff.Discard} {
+		for _, verb := range []staff.Verb{staff.Replay, staff.Discard, staff.Answer} {
 			_, err := r.Authorize(staff.Member{Staff: "1"}, staff.Act{Verb: verb, At: at})
 			if fault.Code(err) != "KKH1225" || r.RoleFor(staff.Member{Staff: "1"}, verb, at) != staff.Contractor {
 				t.Errorf("%v, %s: got %v", order, verb, err)

@@ -165,6 +165,8 @@ func actWord(v staff.Verb) string {
 		return "再送"
 	case staff.Discard:
 		return "対応不要"
+	case staff.Answer:
+		return "到着の確認"
 	case "deliver":
 		return "送信"
 	default:
