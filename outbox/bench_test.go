@@ -205,3 +205,29 @@ func BenchmarkCommitToDelivered(b *testing.B) {
 		b.ReportMetric(float64(took[changes*99/100].Microseconds())/1000, "ms-p99")
 	}
 }
+
+// What summing up a backlog of a hundred thousand costs: read anew, and where nothing was
+// written since. A quarter of it waits behind an earlier change of its record.
+func BenchmarkSummary(b *testing.B) {
+	const size, lanes = 100_000, 75_000
+	h := newHouse(b, Defaults(), to(&nothing{}))
+	for done := 0; done < size; done += 1000 {
+		batch := make([]ledger.Change, 1000)
+		for i := range batch {
+			batch[i] = use(fmt.Sprint((done+i)%lanes), (done+i)/lanes+1)
+		}
+		h.enqueue(batch...)
+	}
+	for _, name := range []string{"read", "kept"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if name == "read" {
+					h.queue.summed.at = time.Time{}
+				}
+				if s, err := h.queue.Summary(b.Context()); err != nil || s.Owed != size {
+					b.Fatalf("%d are owed: %v", s.Owed, err)
+				}
+			}
+		})
+	}
+}

@@ -28,6 +28,7 @@ type Rooms struct {
 	Key       [32]byte // of this municipality: encrypts what is kept, and keys digests
 	Routes    []Route
 	Exclusive bool             // no other process can run on this database: what is in flight at the start is orphaned
+	Restored  bool             // a backup was put back before this start: what stands as not told may have been told since
 	Now       func() time.Time // nil: the clock of the machine
 	Log       *slog.Logger     // nil: nothing is logged
 }
@@ -41,6 +42,7 @@ type Queue struct {
 	running atomic.Bool
 	arming  atomic.Bool // there may be replays that are not done
 	shown   shown
+	summed  summed
 }
 
 // New makes the queue. It is Invalid where the configuration or the routes are wrong. It
@@ -68,7 +70,9 @@ func New(cfg Config, r Rooms) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Queue{cfg: cfg.withDefaults(), rooms: r, seal: seal, wake: make(chan struct{}, 1)}, nil
+	q := &Queue{cfg: cfg.withDefaults(), rooms: r, seal: seal, wake: make(chan struct{}, 1)}
+	q.summed.turn = make(chan struct{}, 1)
+	return q, nil
 }
 
 // signal wakes who waits on c, once.
@@ -79,8 +83,9 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wakeOn wakes the relay when tx is committed.
+// wakeOn wakes the relay when tx, which has written to the queue, is committed.
 func (q *Queue) wakeOn(tx *store.Tx) {
+	q.touch(tx)
 	tx.Done(func(committed bool) {
 		if committed {
 			signal(q.wake)

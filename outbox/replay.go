@@ -283,6 +283,7 @@ func (r *relay) arm(ctx context.Context, p running) (n int, err error) {
 	defer cancel()
 	done := false
 	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+		r.q.touch(tx)
 		items, err := waiting(ctx, tx, p.id)
 		if err != nil {
 			return err

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
@@ -236,44 +235,12 @@ func (f *flight) entry(outcome string) audit.Entry {
 // being settled.
 func isNumber(s string) bool { return s != "" && len(s) <= 32 && strings.Trim(s, "0123456789") == "" }
 
-// settleEach settles flights one by one after a receiver has refused one of them, so that
-// the refusal parks that change alone.
-func (r *relay) settleEach(ctx context.Context, flights []*flight) (err error) {
-	var unavailable error
-	var kept []*flight
-	flights = slices.Clone(flights) // a part of what is put together anew below
-	for i, f := range flights {
-		err = r.settleAlone(ctx, f)
-		if refused, ok := errors.AsType[*refusal](err); ok && !fault.Is(refused.err, fault.Unavailable) {
-			f.refused, f.err = true, refused.err
-			f.verdict = r.policy.refusedReceipt(f.standing(), refused.err)
-			err = r.settleAlone(ctx, f)
-		}
-		switch _, ok := errors.AsType[*refusal](err); {
-		case ok:
-			kept, unavailable = append(kept, f), err
-		case err != nil:
-			r.ended = append(append(kept, flights[i:]...), r.ended[len(flights):]...)
-			return err
-		default:
-			r.settled([]*flight{f})
-		}
-	}
-	r.ended = append(kept, r.ended[len(flights):]...)
-	return unavailable
-}
-
-func (r *relay) settleAlone(ctx context.Context, f *flight) error {
-	return store.WithTx(ctx, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		return r.settle(ctx, tx, []*flight{f})
-	})
-}
-
 // settled forgets what is committed, and tells operators what was parked.
 func (r *relay) settled(flights []*flight) {
 	for _, f := range flights {
-		if !f.attempted() || f.verdict.outcome == endLost {
-			delete(f.line.preparing, f.row.seq)
+		f.letGo()
+		if v := f.verdict; v.to == toAsk && (v.outcome == endUnsure || v.outcome == endLost && f.row.at == sending) {
+			f.line.rests[f.row.seq] = time.Now().Add(r.q.cfg.Settle) // whatever becomes of the stored clock
 		}
 		switch f.verdict.to {
 		case "":

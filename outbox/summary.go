@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kakehashi/internal/store"
@@ -81,19 +82,12 @@ const behindHeads = `SELECT h.destination, h.phase, h.cause, h.code, count(*) FR
 
 const owedAt = `SELECT enqueued_at FROM outbox_change WHERE seq = $1`
 
-// Summary sums up what is owed now, from one snapshot.
+// Summary sums up what is owed, from one snapshot, which is kept while nothing is written
+// that could change it. Of a queue of more than a thousand changes it may be a second old
+// though something was: then as many may ask as will, and reading it costs no more. How the
+// destinations stand is always of now.
 func (q *Queue) Summary(ctx context.Context) (Summary, error) {
-	var s Summary
-	err := store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		oldest, err := s.read(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if err := s.behind(ctx, tx); err != nil {
-			return err
-		}
-		return s.date(ctx, tx, oldest)
-	})
+	s, err := q.summed.get(ctx, q)
 	if err != nil {
 		return Summary{}, fmt.Errorf("sum up what is owed: %w", err)
 	}
@@ -108,6 +102,77 @@ func (q *Queue) Summary(ctx context.Context) (Summary, error) {
 		d.Open, d.NextProbe, d.Cause, d.InFlight, d.Rate = now.Open || !ok, now.NextProbe, now.Cause, now.InFlight, now.Rate
 	}
 	return s, nil
+}
+
+const (
+	shortQueue  = 1000        // fewer are summed up anew after each change: that costs next to nothing
+	keptSummary = time.Second // how long the summary of a longer queue stands
+)
+
+// summed is the summary that was read last.
+type summed struct {
+	turn    chan struct{} // holds one: whoever reads, or looks at what follows
+	writes  atomic.Int64  // transactions so far that wrote to the queue
+	seen    int64         // of these, when the summary was read
+	at      time.Time     // by the monotonic clock; zero: nothing was read yet
+	reads   int
+	summary Summary
+}
+
+// touch notes, once tx has ended, that the queue may not be what it was. Every transaction
+// that writes to it must call this.
+func (q *Queue) touch(tx *store.Tx) {
+	tx.Done(func(bool) { q.summed.writes.Add(1) }) // also where the reply to the commit was lost
+}
+
+// get gives the summary, and reads it where the one that is kept is of no more use. One
+// reads at a time; the others wait for it, as long as ctx lives.
+func (k *summed) get(ctx context.Context, q *Queue) (Summary, error) {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Summary{}, context.Cause(ctx)
+	}
+	defer func() { <-k.turn }()
+	if writes := k.writes.Load(); !k.stands(writes, q.rooms.Exclusive) {
+		s, err := q.readSummary(ctx)
+		if err != nil {
+			return Summary{}, err
+		}
+		k.summary, k.seen, k.at = s, writes, time.Now()
+		k.reads++
+	}
+	s := k.summary
+	s.Groups, s.Destinations = slices.Clone(s.Groups), slices.Clone(s.Destinations)
+	return s, nil
+}
+
+// stands tells whether what was read last will do. Where another process may write to the
+// queue too, nothing says that it did not.
+func (k *summed) stands(writes int64, alone bool) bool {
+	switch {
+	case k.at.IsZero():
+		return false
+	case alone && k.seen == writes:
+		return true
+	default:
+		return k.summary.Owed >= shortQueue && time.Since(k.at) < keptSummary
+	}
+}
+
+func (q *Queue) readSummary(ctx context.Context) (Summary, error) {
+	var s Summary
+	err := store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+		oldest, err := s.read(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.behind(ctx, tx); err != nil {
+			return err
+		}
+		return s.date(ctx, tx, oldest)
+	})
+	return s, err
 }
 
 // destination gives the state of a destination, added at the first question.

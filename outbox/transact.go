@@ -24,6 +24,7 @@ func (r *relay) transact(ctx context.Context) (moved bool, err error) {
 	defer cancel()
 	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
 		won = nil
+		r.q.touch(tx)
 		if err := r.settle(ctx, tx, settles); err != nil {
 			return err
 		}
@@ -39,7 +40,7 @@ func (r *relay) transact(ctx context.Context) (moved bool, err error) {
 		}
 		return nil
 	})
-	if _, refuses := errors.AsType[*refusal](err); refuses {
+	if _, refuses := errors.AsType[*refusal](err); refuses || hopeless(err) && len(settles) > 0 {
 		return true, r.settleEach(within, settles)
 	}
 	switch {
@@ -70,7 +71,7 @@ func (r *relay) committed(ctx context.Context, claims []*flight) []*flight {
 // release takes claims out of what is ready, whether they were won or not.
 func (r *relay) release(claims []*flight) {
 	for _, f := range claims {
-		delete(f.line.preparing, f.row.seq)
+		f.letGo()
 		f.line.busy--
 	}
 	r.ready = r.ready[len(claims):]
@@ -83,7 +84,7 @@ func (r *relay) launch(won []*flight) {
 		f.claimed()
 		f.until = now.Add(r.q.cfg.lease())
 		f.line.busy++
-		f.line.flights[f] = true
+		f.line.flights[f], f.line.held[f.row.seq] = true, f
 		r.work.Go(func() { r.call(r.calls, f) })
 	}
 }
