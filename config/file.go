@@ -121,6 +121,10 @@ func (f File) Validate() error {
 			wrong = append(wrong, unfit("neighbours."+n.key+".attempt_timeout", "lookup.budget 以下にしてください。長いと自動遮断が働きません"))
 		}
 	}
+	if most := f.Neighbours.Address.Concurrency; f.Outbox.InFlight > most && most > 0 {
+		// The rest would be refused by our own limit, which looks like trouble of the neighbour's.
+		wrong = append(wrong, unfit("outbox.in_flight", "neighbours.address.concurrency 以下にしてください"))
+	}
 	return errors.Join(wrong...)
 }
 

@@ -13,11 +13,14 @@ import (
 type Config struct {
 	wire.Config
 
-	System string `config:"system_id" default:"K01" doc:"書くときに名乗る独自施策システム等ID（半角英数字3文字）。団体内で割り当てられたもの"`
+	System string `config:"system_id" default:"000" doc:"書くときに名乗る独自施策システム等ID（半角英数字3文字）。団体内で割り当てられたもの。ないときは 000"`
 }
 
+// noSystem is the ID of a system that was assigned none (API74).
+const noSystem = "000"
+
 // Defaults gives the settings that the tags of Config name.
-func Defaults() Config { return Config{Config: wire.Defaults(), System: "K01"} }
+func Defaults() Config { return Config{Config: wire.Defaults(), System: noSystem} }
 
 // Validate tells everything that is wrong with the settings at once.
 func (c Config) Validate() error {

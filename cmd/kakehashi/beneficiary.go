@@ -153,7 +153,8 @@ func (at *server) apply(ctx context.Context, s streams, p press) error {
 	}
 	var raw jsontext.Value
 	if err := gateway.send(ctx, p.path, p.key, p.body, &raw); err != nil {
-		if e, ok := errors.AsType[*ending](err); ok && (e.code == exitUnavailable || e.code == exitInterrupted) {
+		// With every ending but a refusal the change may have been made.
+		if e, ok := errors.AsType[*ending](err); ok && e.code != exitUsage && e.code != exitData {
 			e.text += "\n同じ内容でやりなおすときは --key " + p.key + " をつけてください（二重には登録されません）。"
 		}
 		return err

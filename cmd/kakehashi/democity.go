@@ -83,6 +83,7 @@ func demoConfig(city *sandbox.City, dir string) *config.File {
 			f.Neighbours.Tax = c
 		case sandbox.Address:
 			f.Neighbours.Address = address.Defaults()
+			f.Neighbours.Address.System = "K01"
 			f.Neighbours.Address.Config = c
 		}
 	}

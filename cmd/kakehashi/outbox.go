@@ -64,16 +64,18 @@ func (w *where) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&w.pairs, "where", nil, "条件 名前=値。名前は destination, cause, record, state（くり返すか、カンマで区切れます）。all はすべて")
 }
 
-// terms reads the conditions; what they are called is checked here, so that a mistyped one
-// does not widen the selection.
+// terms reads the conditions; none at all is every change. What they are called is checked
+// here, so that a mistyped or empty one does not widen the selection.
 func (w *where) terms() (map[string]string, error) {
 	terms := map[string]string{}
+	if len(w.pairs) == 0 || len(w.pairs) == 1 && w.pairs[0] == "all" {
+		return terms, nil
+	}
 	for _, pair := range strings.Split(strings.Join(w.pairs, ","), ",") {
-		if pair == "all" || pair == "" {
-			continue
-		}
 		name, value, ok := strings.Cut(pair, "=")
 		switch {
+		case pair == "all":
+			return nil, usage{errors.New("--where all は、ほかの条件と一緒には使えません")}
 		case !ok || value == "":
 			return nil, usage{errors.New("--where は 名前=値 の形にしてください（例 cause=down,destination=address。すべてなら all）")}
 		case name != "destination" && name != "cause" && name != "record" && name != "state":

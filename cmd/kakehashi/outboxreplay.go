@@ -90,8 +90,15 @@ func (c *client) replay(ctx context.Context, s streams, sel selection, asJSON, n
 	default:
 		final.print(s.out)
 	}
+	if err == nil && final.incomplete() {
+		return &ending{code: exitWarning}
+	}
 	return errors.Join(err, p.ended(len(sel.IDs) > 0))
 }
+
+// incomplete tells whether somebody has to look again: it was stopped, or some of it came
+// back.
+func (r replayState) incomplete() bool { return r.State == "stopped" || r.Waiting > 0 || r.ParkedAgain > 0 }
 
 // follow asks how far a replay is until it is over. Whoever interrupts it stops the replay.
 func (c *client) follow(ctx context.Context, progress io.Writer, id string) (replayState, error) {

@@ -148,6 +148,7 @@ func (s *set) neighbours() (err error) {
 		return err
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.residents.Close(); return nil })
+	n.Address.SendTimeout = s.cfg.Outbox.SendTimeout
 	if s.address, err = address.New(n.Address, tables, rooms); err != nil {
 		return err
 	}

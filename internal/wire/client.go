@@ -17,6 +17,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,8 +88,9 @@ func New(target string, scopes []string, cfg Config, rooms Rooms) (*Client, erro
 		timeout: cfg.AttemptTimeout, fair: cfg.AttemptTimeout / 2, limit: cfg.BodyLimit,
 		next: &authorizer{tokens: c.tokens, next: out},
 	})
+	writing := cmp.Or(cfg.SendTimeout, DefaultSendTimeout)
 	c.writes = reads.beside(&attempt{
-		timeout: cfg.SendTimeout, fair: min(cfg.AttemptTimeout, cfg.SendTimeout/2), limit: cfg.BodyLimit,
+		timeout: writing, fair: min(cfg.AttemptTimeout, writing/2), limit: cfg.BodyLimit,
 		next: &authorizer{tokens: c.tokens, next: &gated{next: out}},
 	})
 	c.breaker = newBreaker(target, cfg, reads, rooms.Log)

@@ -27,7 +27,6 @@ type Config struct {
 
 	Timeout        time.Duration `config:"timeout" default:"3s" doc:"1回の照会の全体の制限時間（再試行を含む）"`
 	AttemptTimeout time.Duration `config:"attempt_timeout" default:"1s" doc:"1回の試行の制限時間"`
-	SendTimeout    time.Duration `config:"send_timeout" default:"30s" doc:"書込み1回の制限時間。書込みはやり直しません。書込みのない相手先では使いません"`
 	Retries        int           `config:"retries" default:"2" doc:"照会を制限時間内にやり直す回数"`
 	RetryWaitMax   time.Duration `config:"retry_wait_max" default:"500ms" doc:"やり直すまでの待ち時間の上限（相手先が時刻を指定したときを除く）"`
 	BodyLimit      int64         `config:"body_limit" default:"1MiB" unit:"size" doc:"回答の大きさの上限。超えると読まずに「取得できませんでした」とします"`
@@ -40,13 +39,21 @@ type Config struct {
 	BreakerOpenFor  time.Duration `config:"breaker_open_for" default:"10s" doc:"自動遮断してから試しに1回つなぐまでの時間"`
 
 	TokenEarly time.Duration `config:"token_early" default:"60s" doc:"アクセストークンを期限のどれだけ前に更新するか"`
+
+	// SendTimeout bounds one write. It is no setting of a neighbour: cmd sets it to what the
+	// outbox is told, so that there is one. Zero: DefaultSendTimeout.
+	SendTimeout time.Duration `config:"-"`
 }
+
+// DefaultSendTimeout bounds a write where nobody says how long it may take (API74: 30 s as a
+// guide).
+const DefaultSendTimeout = 30 * time.Second
 
 // Defaults gives the settings that the tags of Config name, with nothing said about where
 // the neighbour is.
 func Defaults() Config {
 	return Config{
-		Timeout: 3 * time.Second, AttemptTimeout: time.Second, SendTimeout: 30 * time.Second,
+		Timeout: 3 * time.Second, AttemptTimeout: time.Second,
 		Retries: 2, RetryWaitMax: 500 * time.Millisecond, BodyLimit: 1 << 20,
 		Concurrency: 16, QueueWait: 200 * time.Millisecond,
 		BreakerFailures: 5, BreakerWindow: time.Minute, BreakerOpenFor: 10 * time.Second,
@@ -74,7 +81,6 @@ func (c Config) Validate() error {
 	add((c.CertFile == "") != (c.KeyFile == ""), "client_key_file", "クライアント証明書と秘密鍵は両方指定してください")
 	add(c.Timeout <= 0, "timeout", "0より長くしてください")
 	add(c.AttemptTimeout <= 0 || c.AttemptTimeout > c.Timeout, "attempt_timeout", "0より長く、timeout 以下にしてください")
-	add(c.SendTimeout <= 0 || c.SendTimeout > 10*time.Minute, "send_timeout", "0より長く、10分以下にしてください")
 	add(c.Retries < 0 || c.Retries > 10, "retries", "0から10にしてください")
 	add(c.RetryWaitMax <= 0 || c.RetryWaitMax > 30*time.Second, "retry_wait_max", "0より長く、30秒以下にしてください")
 	add(c.BodyLimit < 1<<10 || c.BodyLimit > 1<<30, "body_limit", "1KiBから1GiBにしてください")
