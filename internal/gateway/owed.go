@@ -2,38 +2,73 @@ package gateway
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/width"
+
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/ledgerdb"
 	"kakehashi/internal/staff"
+	"kakehashi/internal/store"
 	"kakehashi/outbox"
 )
 
 // OwedPage is what is owed to whom: how much in all, and a page of the changes.
 type OwedPage struct {
+	Summed  bool // whether Summary and Held are there: on the first page of a list alone
 	Summary outbox.Summary
+	Held    int // changes that are owed to nobody yet: they wait for a 宛名番号, and are not in Summary
 	Changes []outbox.Owed
 	Next    string // where the next page begins; empty: nowhere
 }
 
 // Owed says what is owed to whom, which everybody with a role may see: nothing in it is
-// about a person. Errors: Invalid where the filter has not its shape, Denied.
-func (g *Gateway) Owed(ctx context.Context, who staff.Member, f outbox.Filter) (OwedPage, error) {
+// about a person. A page that is asked for by a cursor has no summary. Errors: Invalid
+// where the filter has not its shape, Denied.
+func (g *Gateway) Owed(ctx context.Context, who staff.Member, f outbox.Filter) (p OwedPage, err error) {
 	if err := validOwed(f); err != nil {
 		return OwedPage{}, err
 	}
+	p.Summed = f.Cursor == ""
 	if err := g.Watch(ctx, who); err != nil || g.outbox == nil {
-		return OwedPage{}, err
+		return p, err
 	}
-	summary, err := g.outbox.Summary(ctx)
-	if err != nil {
-		return OwedPage{}, err
+	if p.Summed {
+		if p.Summary, err = g.outbox.Summary(ctx); err != nil {
+			return OwedPage{}, err
+		}
+		err = store.Read(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
+			p.Held, err = ledgerdb.HeldCount(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return OwedPage{}, err
+		}
 	}
-	p := OwedPage{Summary: summary}
 	p.Changes, p.Next, err = g.outbox.List(ctx, f)
 	return p, err
+}
+
+// OwedChanges gives the page of the changes alone, and where the next begins.
+func (g *Gateway) OwedChanges(ctx context.Context, who staff.Member, f outbox.Filter) ([]outbox.Owed, string, error) {
+	if err := validOwed(f); err != nil {
+		return nil, "", err
+	}
+	if err := g.Watch(ctx, who); err != nil || g.outbox == nil {
+		return nil, "", err
+	}
+	return g.outbox.List(ctx, f)
+}
+
+// OwedSummary says how much is owed in all. Errors: Denied.
+func (g *Gateway) OwedSummary(ctx context.Context, who staff.Member) (outbox.Summary, error) {
+	if err := g.Watch(ctx, who); err != nil || g.outbox == nil {
+		return outbox.Summary{}, err
+	}
+	return g.outbox.Summary(ctx)
 }
 
 // OwedChange says how it stands with one change at every destination, and every attempt to
@@ -108,20 +143,29 @@ func isChangeID(id ledger.ChangeID) bool {
 }
 
 // validReason checks the reason of an operator, which the record keeps: 1 to 200
-// characters, and no run of seven or more digits, which could be somebody's number.
+// characters, and no seven or more digits that could be somebody's number, however they are
+// written or parted. Days and times, which reasons often name, are none.
 func validReason(reason string) error {
 	if n := len([]rune(reason)); n > 200 || strings.TrimSpace(reason) == "" || strings.IndexFunc(reason, unicode.IsControl) >= 0 {
 		return invalid("KKH1325", "/reason", "the reason is missing, too long or holds control characters")
 	}
 	run := 0
-	for _, r := range reason {
-		if !unicode.IsDigit(r) {
+	for _, r := range moments().ReplaceAllString(width.Narrow.String(reason), "、") {
+		switch {
+		case unicode.IsDigit(r) || strings.ContainsRune("〇一二三四五六七八九", r):
+			run++
+		case unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune("ー_./・", r):
+		default:
 			run = 0
-			continue
 		}
-		if run++; run >= 7 {
+		if run >= 7 {
 			return invalid("KKH1324", "/reason", "the reason holds a number that could be a person's")
 		}
 	}
 	return nil
+}
+
+// moments finds days and times as people write them: 2026-11-24, 11/24, 10:04.
+func moments() *regexp.Regexp {
+	return regexp.MustCompile(`\b(?:20\d\d[-/.年])?[01]?\d[-/.月][0-3]?\d日?\b|\b[0-2]?\d:[0-5]\d(?::[0-5]\d)?\b`)
 }

@@ -256,7 +256,8 @@ func TestReasonAndFilterAreChecked(t *testing.T) {
 	for reason, code := range map[string]string{
 		"": "KKH1325", "　 ": "KKH1325", strings.Repeat("理", 201): "KKH1325", "一\n二": "KKH1325",
 		"1000000001 の分": "KKH1324", "１０００００００１": "KKH1324", "番号1234567": "KKH1324",
-		"2026-11-24 の停止、123456件": "", strings.Repeat("理", 200): "",
+		"0003-1668-0372": "KKH1324", "230000 0099": "KKH1324", "二三〇〇〇〇〇〇九九": "KKH1324", "23/0000/0099": "KKH1324",
+		"2026-11-24 の停止、123456件": "", "11/24 10:04から11/25 08:30まで停止": "", "2026年11月24日 10:04:31 に復旧": "", strings.Repeat("理", 200): "",
 	} {
 		if _, err := h.Replay(t.Context(), operator, gateway.ReplayRequest{Reason: reason}); fault.Code(err) != code {
 			t.Errorf("reason %q: got %v, want %q", reason, err, code)

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"kakehashi/internal/fault"
 )
@@ -18,6 +20,14 @@ const (
 	codeSuperseded = "KKH1310" // somebody was first
 )
 
+// What a date can be at most, so that a slip of the finger is seen before it is told to
+// others. None of these is a rule of the scheme.
+const (
+	longestPast = 20  // years since an application: by then its child is past the age
+	youngest    = 10  // years of a guardian
+	oldest      = 130 // years of anybody
+)
+
 // Register decides on a registration: what the beneficiary is, and what others must learn,
 // in order. child and guardian are as the ledger knows them; a person is new where the
 // ledger had not known it before. A change that needs a number which its person has not
@@ -27,8 +37,8 @@ func Register(c Command, b Beneficiary, newChild, newGuardian bool) (Beneficiary
 	r := c.Register
 	today := DateOf(c.At.In(jst()))
 	switch {
-	case r.AppliedOn.Precision() != "day" || !r.AppliedOn.Valid() || r.AppliedOn.After(today):
-		return b, nil, refused(codeAppliedOn, "/applied_on", "the day of the application is no day up to today")
+	case r.AppliedOn.Precision() != "day" || !r.AppliedOn.Valid() || r.AppliedOn.After(today) || yearsBefore(today, longestPast).After(r.AppliedOn):
+		return b, nil, refused(codeAppliedOn, "/applied_on", "the day of the application is no day up to today, or too long ago")
 	case b.Child.ID == b.Guardian.ID:
 		return b, nil, refused(codeSame, "/guardian", "child and guardian are one person")
 	case r.Birth.Year != 0 && (r.Birth.Precision() != "day" || !r.Birth.Valid() || r.Birth.After(r.AppliedOn)):
@@ -61,20 +71,20 @@ func Amend(c Command, b Beneficiary) (Beneficiary, []Change, error) {
 		cause := &Superseded{Version: b.Version, By: b.ChangedBy, At: b.ChangedAt}
 		return b, nil, fault.New(fault.Conflict, "somebody was first: %w", cause).WithCode(codeSuperseded).WithReason("superseded")
 	}
-	m := a.Mailing
+	m, today := a.Mailing, DateOf(c.At.In(jst()))
 	switch {
 	case a.Kind != MailingChange:
 		return b, nil, refused(codeMailing, "/kind", "there is no such kind of change")
 	case m.PostalCode != "" && !isPostal(m.PostalCode):
 		return b, nil, refused(codeMailing, "/mailing_address/postal_code", "the postal code is not seven digits")
-	case m.Address == "" || len([]rune(m.Address)) > 120 || hasControl(m.Address):
-		return b, nil, refused(codeMailing, "/mailing_address/address", "the address is missing or too long")
-	case len([]rune(m.Extra)) > 300 || hasControl(m.Extra):
-		return b, nil, refused(codeMailing, "/mailing_address/address_extra", "方書 is too long")
-	case len([]rune(m.Name)) > 100 || hasControl(m.Name):
-		return b, nil, refused(codeMailing, "/mailing_address/name", "the addressee is too long")
-	case m.From.Precision() != "day" || !m.From.Valid() || m.From.After(DateOf(c.At.In(jst()).AddDate(1, 0, 0))):
-		return b, nil, refused(codeFrom, "/effective_on", "the first day is no day, or more than a year ahead")
+	case !isText(m.Address, 120):
+		return b, nil, refused(codeMailing, "/mailing_address/address", "the address is missing, too long or no address")
+	case m.Extra != "" && !isText(m.Extra, 300):
+		return b, nil, refused(codeMailing, "/mailing_address/address_extra", "方書 is too long or no 方書")
+	case m.Name != "" && !isText(m.Name, 100):
+		return b, nil, refused(codeMailing, "/mailing_address/name", "the addressee is too long or no name")
+	case m.From.Precision() != "day" || !m.From.Valid() || m.From.After(yearsBefore(today, -1)) || yearsBefore(today, 1).After(m.From):
+		return b, nil, refused(codeFrom, "/effective_on", "the first day is no day within a year of today")
 	}
 	b.Mailing, b.Version, b.ChangedAt, b.ChangedBy = &m, b.Version+1, c.At, c.By
 	f := facts{command: c, of: b}
@@ -84,22 +94,22 @@ func Amend(c Command, b Beneficiary) (Beneficiary, []Change, error) {
 
 // CheckParty tells what is wrong with how an application names a guardian; nil: nothing.
 func CheckParty(p Party, on time.Time) error {
-	i := p.Identity
+	i, today := p.Identity, DateOf(on.In(jst()))
 	switch {
 	case p.Atena != "" && !i.Zero(), p.Atena == "" && i.Zero():
 		return refused(codeParty, "/guardian", "give either a 宛名番号 or an identity")
 	case p.Atena != "":
 		return nil
-	case i.Name == "" || len([]rune(i.Name)) > 100 || hasControl(i.Name):
-		return refused(codeParty, "/guardian/name", "the name is missing or too long")
+	case !isText(i.Name, 100):
+		return refused(codeParty, "/guardian/name", "the name is missing, too long or no name")
 	case i.Kana == "" || len([]rune(i.Kana)) > 100 || !isKana(KanaKey(i.Kana)):
 		return refused(codeParty, "/guardian/kana", "the reading is missing, too long or not kana")
-	case i.BirthDate.Precision() != "day" || !i.BirthDate.Valid() || i.BirthDate.After(DateOf(on.In(jst()))):
-		return refused(codeParty, "/guardian/birth_date", "the birth date is no day up to today")
+	case i.BirthDate.Precision() != "day" || !i.BirthDate.Valid() || i.BirthDate.After(yearsBefore(today, youngest)) || yearsBefore(today, oldest).After(i.BirthDate):
+		return refused(codeParty, "/guardian/birth_date", "the birth date is no day on which a guardian can be born")
 	case i.Sex != "男" && i.Sex != "女" && i.Sex != "不明":
 		return refused(codeParty, "/guardian/sex", "the sex is none of 男, 女, 不明")
-	case i.Address == "" || len([]rune(i.Address)) > 300 || hasControl(i.Address):
-		return refused(codeParty, "/guardian/address", "the address is missing or too long")
+	case !isText(i.Address, 300):
+		return refused(codeParty, "/guardian/address", "the address is missing, too long or no address")
 	}
 	return nil
 }
@@ -142,13 +152,27 @@ func isPostal(s string) bool {
 	return true
 }
 
-func hasControl(s string) bool {
+// isText tells whether s can be a name or an address of at most so many characters: it says
+// something, holds nothing that cannot be seen, and no run of twelve digits, which may be a
+// 個人番号 that must not get into the ledger.
+func isText(s string, most int) bool {
+	seen, run := false, 0
 	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			return true
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return false
+		}
+		seen = seen || !unicode.IsSpace(r)
+		if run++; !unicode.IsDigit(r) {
+			run = 0
+		} else if run >= 12 {
+			return false
 		}
 	}
-	return false
+	return seen && utf8.RuneCountInString(s) <= most
+}
+
+func yearsBefore(d Date, years int) Date {
+	return DateOf(time.Date(d.Year-years, d.Month, d.Day, 0, 0, 0, 0, time.UTC))
 }
 
 // isKana tells whether a KanaKey is katakana and nothing else.

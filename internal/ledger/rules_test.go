@@ -250,3 +250,54 @@ func TestChangesOfACommandBearItsName(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What can be no name, no address or no birth date of a guardian is seen before a number is
+// assigned for it, which nobody can take back.
+func TestSlipsOfAnIdentityAreRefused(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	good := ledger.Identity{Name: "架空　花子", Kana: "カクウ　ハナコ", BirthDate: ledger.Date{Year: 1990, Month: 5, Day: 3}, Sex: "女", Address: "別市架空町九丁目8番7号"}
+	if err := ledger.CheckParty(ledger.Party{Identity: good}, at); err != nil {
+		t.Fatalf("a good identity: %v", err)
+	}
+	for name, spoil := range map[string]func(*ledger.Identity){
+		"a blank name":           func(i *ledger.Identity) { i.Name = "　" },
+		"a number for a name":    func(i *ledger.Identity) { i.Name = "000316680372" },
+		"full-width digits":      func(i *ledger.Identity) { i.Address = "別市０００３１６６８０３７２" },
+		"a name that turns":      func(i *ledger.Identity) { i.Name = "架空\u202e花子" },
+		"a blank address":        func(i *ledger.Identity) { i.Address = " 　" },
+		"five days old":          func(i *ledger.Identity) { i.BirthDate = ledger.Date{Year: 2026, Month: 11, Day: 20} },
+		"older than anybody":     func(i *ledger.Identity) { i.BirthDate = ledger.Date{Year: 1850, Month: 1, Day: 1} },
+		"a birth date in part":   func(i *ledger.Identity) { i.BirthDate = ledger.Date{Year: 1990} },
+		"a name with a new line": func(i *ledger.Identity) { i.Name = "架空\n花子" },
+	} {
+		i := good
+		spoil(&i)
+		if err := ledger.CheckParty(ledger.Party{Identity: i}, at); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"架空　花子", "葛\U000E0100城　花子", "\ue000田　花子"} { // a plain name, an IVS, a 外字
+		i := good
+		i.Name = name
+		if err := ledger.CheckParty(ledger.Party{Identity: i}, at); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// Days that are years off are a slip of the finger.
+func TestDaysYearsOffAreRefused(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	b := ledger.Beneficiary{Child: ledger.Person{ID: "P-1", Atena: "1"}, Guardian: ledger.Person{ID: "P-2", Atena: "2"}}
+	_, _, err := ledger.Register(ledger.Command{At: at, Register: &ledger.Registration{AppliedOn: ledger.Date{Year: 1800, Month: 1, Day: 1}}}, b, true, true)
+	if !fault.Is(err, fault.Invalid) {
+		t.Errorf("an application of 1800: %v", err)
+	}
+	for _, year := range []int{1900, 2025, 2028} {
+		b.Version = 1
+		amend := &ledger.Amendment{Version: 1, Kind: ledger.MailingChange, Mailing: ledger.MailingAddress{Address: "町1", From: ledger.Date{Year: year, Month: 1, Day: 1}}}
+		if _, _, err := ledger.Amend(ledger.Command{At: at, Amend: amend}, b); !fault.Is(err, fault.Invalid) {
+			t.Errorf("from %d: %v", year, err)
+		}
+	}
+}
