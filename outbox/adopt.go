@@ -36,13 +36,12 @@ func (r *relay) adopt(ctx context.Context) error {
 			more = len(rows) == chunk
 			for _, row := range rows {
 				f := &flight{line: l, row: row, turn: l.gate.turn}
-				f.verdict = r.policy.lost(f.standing(), row.at, now, now)
-				r.settleLater(f)
+				r.lose(f, now)
 			}
 			for len(r.ended) > 0 {
 				if _, err := r.transact(ctx); err != nil {
 					r.ended = nil
-					clear(l.preparing)
+					clear(l.held)
 					return err
 				}
 			}

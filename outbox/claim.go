@@ -66,7 +66,7 @@ func readRows(rows *store.Rows, err error) ([]row, error) {
 	return list, nil
 }
 
-// due gives at most n rows of a destination that are due, none of which is being prepared.
+// due gives at most n rows of a destination that are due, none of which this run holds or lets rest.
 func (r *relay) due(ctx context.Context, l *line, n int) ([]row, error) {
 	oldest, newest := n, 0
 	if !l.gate.shut {
@@ -74,15 +74,16 @@ func (r *relay) due(ctx context.Context, l *line, n int) ([]row, error) {
 	}
 	now := r.q.rooms.Now()
 	l.looked = now
+	l.rested(time.Now())
 	taken := map[int64]bool{}
 	var list []row
 	read := func(query string, after time.Time, want int) error {
 		if want == 0 {
 			return nil
 		}
-		rows, err := readRows(store.Query(ctx, r.q.rooms.DB, query, l.route.Destination, micros(after), want+len(l.preparing)+len(taken)))
+		rows, err := readRows(store.Query(ctx, r.q.rooms.DB, query, l.route.Destination, micros(after), want+len(l.held)+len(l.rests)+len(taken)))
 		for _, row := range rows {
-			if want > 0 && !l.preparing[row.seq] && !taken[row.seq] {
+			if want > 0 && l.free(row.seq) && !taken[row.seq] {
 				taken[row.seq] = true
 				list = append(list, row)
 				want--
@@ -102,6 +103,28 @@ func (r *relay) due(ctx context.Context, l *line, n int) ([]row, error) {
 		return list, read(dueAfter, now.Add(r.q.cfg.longest()), n-len(list))
 	}
 	return list, nil
+}
+
+// free tells whether a row may be taken up: this run does not hold it, nor lets it rest.
+func (l *line) free(seq int64) bool {
+	_, rests := l.rests[seq]
+	return l.held[seq] == nil && !rests
+}
+
+// rested forgets the rests that are over.
+func (l *line) rested(now time.Time) {
+	for seq, until := range l.rests {
+		if now.After(until) {
+			delete(l.rests, seq)
+		}
+	}
+}
+
+// letGo lets the flight's row be taken up again, where it is this flight that holds it.
+func (f *flight) letGo() {
+	if f.line.held[f.row.seq] == f {
+		delete(f.line.held, f.row.seq)
+	}
 }
 
 // leased gives rows of a destination that are on their way, at most a chunk.

@@ -19,6 +19,7 @@ const (
 	codeReceiver    = "KKH3322" // the ledger did not take the receipt
 	codeQuestion    = "KKH3323" // unknown whether it arrived, and nobody can be asked
 	codePanic       = "KKH3324" // an adapter broke down
+	codeUnsettled   = "KKH3325" // the end of a delivery cannot be written
 	codeNoReplay    = "KKH3330" // no such replay
 	codeReplayOver  = "KKH3331" // the replay is over
 	codeFilter      = "KKH3332" // a filter cannot be understood

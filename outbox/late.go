@@ -36,6 +36,9 @@ func (r *relay) late(ctx context.Context, tx *store.Tx, f *flight, s *settlement
 	if !f.ended {
 		return nil // it was judged without a call, and somebody was first
 	}
+	if err := s.flush(ctx, tx); err != nil {
+		return err
+	}
 	var was string
 	err := tx.QueryRow(ctx, outcomeOf, f.row.seq, f.row.number).Scan(&was)
 	switch {

@@ -19,7 +19,7 @@ type policy struct {
 type standing struct {
 	tries, fails int
 	question     string
-	answered     bool // somebody looked at the neighbour and replayed it by its name
+	answered     bool // somebody looked at the neighbour after the last attempt and replayed it by its name
 	keys         bool // the neighbour promises that a key takes effect once
 	asks         bool // the neighbour can be asked
 }
@@ -102,11 +102,11 @@ func (p policy) sent(s standing, err error, now time.Time) verdict {
 		v.to, v.outcome, v.due, v.fails = toSend, endAgain, p.later(now, s.fails, err), s.fails+1
 	case fault.Unsure:
 		v.to, v.outcome, v.due, v.fails = toAsk, endUnsure, now.Add(p.cfg.Settle), 0
-		v.tries, v.question = s.tries+1, QuestionArrived
+		v.tries, v.question, v.answered = s.tries+1, QuestionArrived, false
 	case fault.Rejected:
 		v.outcome, v.cause = endRejected, CauseRejected
 	case fault.Internal:
-		v.question = QuestionArrived // nobody thought about this end, so nobody knows
+		v.question, v.answered = QuestionArrived, false // nobody thought about this end, so nobody knows
 	case fault.Invalid, fault.Denied, fault.NotFound, fault.Conflict:
 	}
 	return v
@@ -160,14 +160,15 @@ func (p policy) again(v verdict, now time.Time) verdict {
 	return v
 }
 
-// lost judges a row whose lease ended: whoever held it is gone.
-func (p policy) lost(s standing, was phase, ended, now time.Time) verdict {
+// lost judges a row whose lease ended: whoever held it is gone. The neighbour's time counts
+// from now, for a lease may have ended by a step of the clock alone.
+func (p policy) lost(s standing, was phase, now time.Time) verdict {
 	v := verdict{
 		to: toAsk, outcome: endLost, tries: s.tries, cause: CauseLost, question: QuestionArrived,
 		answered: s.answered, due: now,
 	}
 	if was == sending {
-		v.tries, v.due = s.tries+1, ended.Add(p.cfg.Settle)
+		v.tries, v.due, v.answered = s.tries+1, now.Add(p.cfg.Settle), false
 	}
 	return v
 }
@@ -186,6 +187,16 @@ func (p policy) refusedReceipt(s standing, err error) verdict {
 	v.cause, v.question = CauseReceiver, ""
 	if v.code == "" {
 		v.code = codeReceiver
+	}
+	return v
+}
+
+// unsettled judges a change whose end cannot be written as it is, though the database can be
+// written: an operator is to look at it.
+func (p policy) unsettled(s standing, attempted bool) verdict {
+	v := verdict{to: parked, outcome: endParked, tries: s.tries, cause: CauseInternal, code: codeUnsettled, question: s.question}
+	if attempted {
+		v.question = QuestionArrived
 	}
 	return v
 }

@@ -36,12 +36,37 @@ func TestPolicyOfDeliveries(t *testing.T) {
 			verdict{to: toSend, outcome: "again", due: now.Add(time.Hour), fails: 1, cause: "down", detail: "E0001 E0004"}},
 		"unknown": {standing{fails: 5, tries: 1}, unsure(), verdict{to: toAsk, outcome: "unsure", due: now.Add(time.Minute), tries: 2,
 			cause: "timeout", code: "KKH2131", question: "arrived"}},
+		"unknown, and what somebody found is of an earlier attempt": {standing{answered: true}, unsure(),
+			verdict{to: toAsk, outcome: "unsure", due: now.Add(time.Minute), tries: 1, cause: "timeout", code: "KKH2131", question: "arrived"}},
+		"down, and what somebody found stands": {standing{answered: true}, down(),
+			verdict{to: toSend, outcome: "again", due: now.Add(5 * time.Second), fails: 1, cause: "down", code: "KKH2101", answered: true}},
 		"refused":      {standing{}, refused(), verdict{to: parked, outcome: "rejected", cause: "rejected", code: "KKH2115", detail: "E0004"}},
 		"denied":       {standing{}, fault.New(fault.Denied, "no").WithReason("9 not a word"), verdict{to: parked, outcome: "parked", cause: "denied"}},
 		"unclassified": {standing{}, context.Canceled, verdict{to: parked, outcome: "parked", cause: "internal", question: "arrived"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, p.sent(c.s, c.err, now), cmp.AllowUnexported(verdict{})); diff != "" {
+				t.Errorf("verdict (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPolicyOfLostLeases(t *testing.T) {
+	p := testPolicy()
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		s    standing
+		was  phase
+		want verdict
+	}{
+		"while it was sent": {standing{tries: 1, answered: true}, sending,
+			verdict{to: toAsk, outcome: "lost", due: now.Add(time.Minute), tries: 2, cause: CauseLost, question: "arrived"}},
+		"while it was asked about": {standing{tries: 1, answered: true}, asking,
+			verdict{to: toAsk, outcome: "lost", due: now, tries: 1, cause: CauseLost, question: "arrived", answered: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, p.lost(c.s, c.was, now), cmp.AllowUnexported(verdict{})); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
 		})

@@ -41,15 +41,16 @@ type relay struct {
 
 // line is what the relay knows of one destination.
 type line struct {
-	route     Route
-	gate      gate
-	rate      rate
-	mix       mix
-	busy      int            // slots taken, from the preparation to the end of the call
-	preparing map[int64]bool // rows, by number, that are taken up and not claimed
-	flights   map[*flight]bool
-	done      meter
-	looked    time.Time // when it was last seen what is due, by the stored clock
+	route   Route
+	gate    gate
+	rate    rate
+	mix     mix
+	busy    int                 // slots taken, from the preparation to the end of the call
+	held    map[int64]*flight   // rows, by number, that this run has taken up and not settled
+	rests   map[int64]time.Time // rows that are not to be taken up before a moment of this process's clock
+	flights map[*flight]bool
+	done    meter
+	looked  time.Time // when it was last seen what is due, by the stored clock
 }
 
 func newRelay(calls context.Context, q *Queue, receiver Receiver) *relay {
@@ -60,7 +61,7 @@ func newRelay(calls context.Context, q *Queue, receiver Receiver) *relay {
 	for _, route := range q.rooms.Routes {
 		r.lines = append(r.lines, &line{
 			route: route, gate: newGate(q.cfg.InFlight), rate: newRate(q.cfg.Rate, time.Now()),
-			preparing: map[int64]bool{}, flights: map[*flight]bool{},
+			held: map[int64]*flight{}, rests: map[int64]time.Time{}, flights: map[*flight]bool{},
 		})
 	}
 	return r
@@ -141,8 +142,7 @@ func (r *relay) takeUp(ctx context.Context, l *line, due row) {
 	now := r.q.rooms.Now()
 	switch due.at {
 	case sending, asking:
-		f.verdict = r.policy.lost(f.standing(), due.at, moment(due.due), now)
-		r.settleLater(f)
+		r.lose(f, now)
 		return
 	case toReceive:
 		f.verdict = verdict{outcome: endDelivered}
@@ -151,6 +151,7 @@ func (r *relay) takeUp(ctx context.Context, l *line, due row) {
 		return
 	case toAsk:
 		if !f.standing().asks {
+			r.openForRecord(f)
 			f.verdict = r.policy.unasked(f.standing(), now)
 			r.settleLater(f)
 			return
@@ -158,11 +159,26 @@ func (r *relay) takeUp(ctx context.Context, l *line, due row) {
 		f.ask = true
 	case toSend, parked:
 	}
-	l.preparing[due.seq] = true
+	l.held[due.seq] = f
 	l.busy++
 	l.rate.take(1)
 	r.started++
 	r.work.Go(func() { r.prepare(ctx, f) })
+}
+
+// lose has a row asked about whose lease ended: nobody is sending it any more.
+func (r *relay) lose(f *flight, now time.Time) {
+	r.openForRecord(f)
+	f.verdict = r.policy.lost(f.standing(), f.row.at, now)
+	r.settleLater(f)
+}
+
+// openForRecord opens a change that is settled without a call, for the record to say whom
+// it is about; where it does not open the record says it without.
+func (r *relay) openForRecord(f *flight) {
+	if c, err := r.q.seal.openChange(f.row.body, f.row.change, f.line.route.Destination); err == nil {
+		f.change = c
+	}
 }
 
 // openKept opens a receipt that the ledger has refused before.
@@ -179,7 +195,7 @@ func (r *relay) openKept(f *flight) {
 // settleLater has a flight settled in the next transaction, and keeps its row from being
 // taken up again until then.
 func (r *relay) settleLater(f *flight) {
-	f.line.preparing[f.row.seq] = true
+	f.line.held[f.row.seq] = f
 	r.ended = append(r.ended, f)
 }
 
@@ -207,6 +223,9 @@ func (r *relay) hear(f *flight) {
 	}
 	if f.abandoned {
 		r.strays--
+		if f.line.held[f.row.seq] == nil {
+			f.line.held[f.row.seq] = f
+		}
 	} else {
 		f.line.busy--
 		delete(f.line.flights, f)
@@ -268,8 +287,9 @@ func (r *relay) gather() {
 	}
 }
 
-// abandon gives up waiting for calls whose lease is over: their slot is free again, and
-// their change will be asked about.
+// abandon gives up waiting for calls whose lease is over by this process's clock: their slot
+// is free again, and their change will be asked about. Until then no step of the stored
+// clock has this run take up what it is itself sending.
 func (r *relay) abandon() {
 	now := time.Now()
 	for _, l := range r.lines {
@@ -278,6 +298,7 @@ func (r *relay) abandon() {
 				f.abandoned = true
 				r.strays++
 				delete(l.flights, f)
+				f.letGo()
 				l.busy--
 			}
 		}

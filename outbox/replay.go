@@ -220,7 +220,8 @@ const (
 		phase = CASE WHEN receipt IS NOT NULL THEN 'receive' WHEN question <> '' AND $4 = 1 THEN 'ask' ELSE 'send' END,
 		question = CASE WHEN $4 = 1 THEN question ELSE '' END,
 		due_at = (SELECT c.enqueued_at FROM outbox_change c WHERE c.seq = outbox_owed.seq),
-		tries = 0, fails = 0, replay = $3, answered = $5
+		tries = 0, fails = 0, replay = $3,
+		answered = CASE WHEN question <> '' THEN $5 ELSE 0 END
 		WHERE seq = $1 AND parking = $2 AND phase = 'parked'`
 	setItem = `UPDATE outbox_replay_item SET state = $3, why = $4 WHERE replay = $1 AND seq = $2`
 )

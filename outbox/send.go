@@ -27,6 +27,7 @@ type flight struct {
 	err       error
 	verdict   verdict
 	refused   bool // the ledger refused the receipt, which is kept
+	failed    int  // how often its end could not be written by itself
 }
 
 func (f *flight) standing() standing {

@@ -55,6 +55,7 @@ func sameLetter(a, b []byte) bool { return bytes.Equal(a, b) }
 
 // settlement collects what one transaction writes about the flights that it settles.
 type settlement struct {
+	seen                                     map[int64]bool // rows of flights looked at since the last flush
 	now                                      int64
 	attempts, moves, deletes, promotes, ends [][]any
 	entries                                  []audit.Entry
@@ -66,8 +67,14 @@ func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) err
 	if len(flights) == 0 {
 		return nil
 	}
-	s := &settlement{now: micros(r.q.rooms.Now())}
+	s := &settlement{now: micros(r.q.rooms.Now()), seen: map[int64]bool{}}
 	for _, f := range flights {
+		if s.seen[f.row.seq] { // two ends of one attempt: the second must see the first
+			if err := s.flush(ctx, tx); err != nil {
+				return err
+			}
+		}
+		s.seen[f.row.seq] = true
 		current, err := r.settleOne(ctx, tx, f, s)
 		if err != nil {
 			return err
@@ -78,6 +85,14 @@ func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) err
 			return err
 		}
 	}
+	if err := s.flush(ctx, tx); err != nil {
+		return err
+	}
+	return r.q.rooms.Record.AppendAll(ctx, tx, s.entries)
+}
+
+// flush writes what is put off until it can be written for many at once.
+func (s *settlement) flush(ctx context.Context, tx *store.Tx) error {
 	for _, w := range []struct {
 		statement string
 		rows      [][]any
@@ -92,7 +107,9 @@ func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) err
 			return fmt.Errorf("settle changes: %w", err)
 		}
 	}
-	return r.q.rooms.Record.AppendAll(ctx, tx, s.entries)
+	s.attempts, s.moves, s.deletes, s.promotes, s.ends = nil, nil, nil, nil, nil
+	clear(s.seen)
+	return nil
 }
 
 // settleOne does for one flight what cannot be done for many at once, and tells whether
