@@ -5,11 +5,22 @@ import (
 	"time"
 )
 
-// adoptAll asks, at the start, about what an earlier run had on its way, where no other run
-// can be alive: its leases need not be waited for.
-func (r *relay) adoptAll(ctx context.Context) {
-	for r.q.rooms.Exclusive && ctx.Err() == nil {
-		err := r.adopt(ctx)
+// begin asks, at the start, about what an earlier run had on its way, where no other run
+// can be alive: its leases need not be waited for; and, over a database that was put back to
+// an older day, about all that it does not know to have arrived.
+func (r *relay) begin(ctx context.Context) {
+	if r.q.rooms.Exclusive {
+		r.persist(ctx, r.adopt)
+	}
+	if r.q.rooms.Restored {
+		r.persist(ctx, r.doubt)
+	}
+}
+
+// persist does something until it is done, whatever trouble the database has.
+func (r *relay) persist(ctx context.Context, do func(context.Context) error) {
+	for ctx.Err() == nil {
+		err := do(ctx)
 		r.health(ctx, err)
 		if err == nil {
 			return

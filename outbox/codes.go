@@ -14,6 +14,7 @@ const (
 	codeReplayEnded = "KKH3306"
 	codeTrouble     = "KKH3307" // the outbox cannot be read or written
 	codeRecovered   = "KKH3308" // … and can again
+	codeRestored    = "KKH3309" // a backup was put back: all that is not told is asked about first
 	codeTries       = "KKH3320" // tried too often
 	codeLetter      = "KKH3321" // a letter is not the one that may have arrived
 	codeReceiver    = "KKH3322" // the ledger did not take the receipt

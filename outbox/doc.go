@@ -30,7 +30,8 @@
 //
 // Whether an unknown outcome is an outcome at all is asked not before [Config].Settle has
 // passed since the sending: until then the neighbour may still be working, and asking too
-// early would have a person numbered twice.
+// early would have a person numbered twice. After a backup was put back everything that
+// stands as not told is such an unknown outcome, for it may have been told since.
 //
 // # The relay
 //
@@ -45,6 +46,6 @@
 //
 // policy.go and gate.go decide and know neither database nor network; enqueue.go,
 // claim.go, transact.go, settle.go, late.go, replay.go, discard.go and answer.go are the transactions;
-// relay.go, send.go, adopt.go and finish.go what runs between them; list.go, plan.go and
+// relay.go, send.go, adopt.go, restored.go and finish.go what runs between them; list.go, plan.go and
 // summary.go what is shown; body.go how a change is kept.
 package outbox

@@ -29,6 +29,7 @@ const (
 	CauseLetter     = "letter_changed" // a repeat would not be the same letter
 	CauseLost       = "lost"           // the lease ran out: whoever was sending is gone
 	CauseNotArrived = "not_arrived"    // the neighbour says that it did not; it is sent again
+	CauseRestored   = "restored"       // a backup was put back: it may have been told since that was taken
 	CauseLate       = "late"           // an earlier change took effect after this one
 )
 

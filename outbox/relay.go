@@ -79,7 +79,7 @@ func (q *Queue) Run(ctx context.Context, receiver Receiver) error {
 	defer cancel()
 	r := newRelay(calls, q, receiver)
 	q.arming.Store(true) // what an earlier run has left is seen to
-	r.adoptAll(ctx)
+	r.begin(ctx)
 	r.loop(ctx)
 	r.finish(ctx, cancel)
 	return nil

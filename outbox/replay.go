@@ -44,16 +44,16 @@ const (
 // Plan says what a replay of the filter would do now. It writes nothing.
 func (q *Queue) Plan(ctx context.Context, f Filter) (p Plan, err error) {
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		p, err = plan(ctx, tx, f, q.rooms.Now(), whyNoReplay)
+		p, err = plan(ctx, tx, f, q.rooms.Now(), against{why: whyNoReplay})
 		return err
 	})
 	return p, err
 }
 
 // PlanDiscard says what a discard of the filter would do now. It writes nothing.
-func (q *Queue) PlanDiscard(ctx context.Context, f Filter) (p Plan, err error) {
+func (q *Queue) PlanDiscard(ctx context.Context, f Filter, needed Needed) (p Plan, err error) {
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		p, err = plan(ctx, tx, f, q.rooms.Now(), whyNoDiscard(len(f.IDs) > 0))
+		p, err = plan(ctx, tx, f, q.rooms.Now(), againstDiscard(len(f.IDs) > 0, needed))
 		return err
 	})
 	return p, err
@@ -65,7 +65,7 @@ func (q *Queue) PlanDiscard(ctx context.Context, f Filter) (p Plan, err error) {
 // skipped. A change whose outcome is unknown is asked about before it is sent again, where
 // its neighbour can be asked; where nobody can tell, it is sent only if it was named.
 func (q *Queue) BeginReplay(ctx context.Context, tx *store.Tx, f Filter, by, reason string, at time.Time) (Plan, error) {
-	p, err := plan(ctx, tx, f, at, whyNoReplay)
+	p, err := plan(ctx, tx, f, at, against{why: whyNoReplay})
 	if err != nil {
 		return p, err
 	}

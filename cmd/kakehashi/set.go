@@ -168,7 +168,7 @@ func (s *set) queue(keys audit.Keys) error {
 		return err
 	}
 	s.outbox, err = outbox.New(s.cfg.Outbox, outbox.Rooms{
-		DB: s.db, Record: s.record, Key: key, Exclusive: true, Log: s.log,
+		DB: s.db, Record: s.record, Key: key, Exclusive: true, Restored: s.record.Behind(), Log: s.log,
 		Routes: []outbox.Route{{
 			// The public interface says nothing of keys (API74), so none is relied upon.
 			Destination: string(ledger.Address), Kinds: ledger.ChangeKinds(), To: s.address,

@@ -225,6 +225,7 @@ func (l *Log) declare(ctx context.Context, e Entry) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look whether the loss is declared: %w", err)
 	}
+	l.loss = true
 	tell(ctx, slog.LevelError, "KKH3103", fault.New(fault.Conflict, "the record is behind its checkpoints").WithReason(e.Reason))
 	if declared && e.Detail["lost_root"] != "" {
 		return nil, nil

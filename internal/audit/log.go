@@ -26,6 +26,7 @@ type Log struct {
 	unfit    atomic.Int64
 	writable atomic.Bool
 	broken   atomic.Bool // sealing: the last attempt failed
+	loss     bool        // what was sealed and is gone was seen at this start
 }
 
 // Open begins a new writer: it brings the database and the file of checkpoints into step,
@@ -86,6 +87,10 @@ func writerName(now time.Time) string {
 // Writable tells whether the last attempt to write by itself succeeded. Where it is false
 // nothing may be begun that would have to be recorded.
 func (l *Log) Writable() bool { return l.writable.Load() }
+
+// Behind tells whether this writer found, when it was opened, that the database lacks what
+// was sealed: a backup was put back, and nobody knows what was done since it was taken.
+func (l *Log) Behind() bool { return l.loss }
 
 // Run writes and seals until ctx ends, and then what is left. It returns when everything
 // that was handed in is on the disk or was refused.
