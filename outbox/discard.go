@@ -12,10 +12,11 @@ import (
 // Discard marks as needing no delivery, in the caller's transaction, what the filter means
 // and is parked, and changes that it names and that were never sent. Each leaves its lane,
 // so that its successors go on, and stays in the history with the mark; Undiscard undoes it.
+// A numbering that is needed stays: what waits for it would wait for ever.
 // It is Invalid where the filter means more than 10,000.
-func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark) (Plan, error) {
-	against := whyNoDiscard(len(f.IDs) > 0)
-	p, err := plan(ctx, tx, f, m.At, against)
+func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark, needed Needed) (Plan, error) {
+	a := againstDiscard(len(f.IDs) > 0, needed)
+	p, err := plan(ctx, tx, f, m.At, a)
 	if err != nil {
 		return p, err
 	}
@@ -32,7 +33,7 @@ func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark) (Pl
 	}
 	var moves, deletes, promotes, ends [][]any
 	for _, row := range rows {
-		if against(row) != "" {
+		if a.why(row) != "" {
 			continue
 		}
 		moves = append(moves, []any{row.seq, string(Discarded), micros(m.At), m.By, m.Reason})

@@ -260,7 +260,7 @@ func (q *Queue) List(ctx context.Context, f Filter) (page []Owed, next string, e
 	}
 	var after int64
 	if f.Cursor != "" {
-		if after, err = strconv.ParseInt(f.Cursor, 36, 64); err != nil {
+		if after, err = strconv.ParseInt(f.Cursor, 36, 64); err != nil || after < 1 {
 			return nil, "", fault.New(fault.Invalid, "the cursor is none of ours").WithCode(codeFilter).WithField("/cursor")
 		}
 	}

@@ -46,15 +46,19 @@ const (
 	whyLater      = "later_delivered" // a later change of its record was delivered
 	whyKept       = "not_discarded"   // there is nothing to undo
 	whyElsewhere  = "moved_on"        // it has gone on since the replay began
+	whyNeeded     = "others_wait"     // changes that are not owed yet wait for what it brings back
 	shownOfAPlan  = 200
 	mostDiscarded = 10_000
 )
 
 const (
 	fromOwed  = ` FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq`
-	planOwed  = `SELECT c.seq AS seq, c.change_id, c.destination, c.record, o.phase, o.waits, o.number, '' AS state` + fromOwed
-	countOwed = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, count(*)` + fromOwed
-	planPast  = `SELECT c.seq, c.change_id, c.destination, c.record, c.phase, 0, c.number, c.state FROM outbox_history c`
+	planOwed  = `SELECT c.seq AS seq, c.change_id, c.destination, c.record, c.kind, o.phase, o.waits, o.number, '' AS state` + fromOwed
+	planPast  = `SELECT c.seq, c.change_id, c.destination, c.record, c.kind, c.phase, 0, c.number, c.state FROM outbox_history c`
+	countOwed = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, '', '', count(*)` + fromOwed
+	// countEach counts numberings by record too: others may wait for one of them.
+	countEach = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, c.kind,
+		CASE WHEN c.kind = '` + string(ledger.Numbering) + `' THEN c.record ELSE '' END, count(*)` + fromOwed
 )
 
 // planned is a row as a plan looks at it.
@@ -63,6 +67,7 @@ type planned struct {
 	change      ledger.ChangeID
 	destination string
 	record      string
+	kind        ledger.ChangeKind
 	at          phase
 	waits       bool
 	number      int64
@@ -71,6 +76,16 @@ type planned struct {
 
 // why gives the word for what stands against a row; empty: nothing.
 type why func(planned) string
+
+// against is what is asked of each row of a plan.
+type against struct {
+	why
+	each bool // it looks at the kind of a change and, of a numbering, at the record
+}
+
+// Needed are the records whose numbering brings back what changes wait for that are not
+// owed yet.
+type Needed map[ledger.BeneficiaryID]bool
 
 func whyNoReplay(p planned) string {
 	switch {
@@ -86,9 +101,9 @@ func whyNoReplay(p planned) string {
 	return whyFlight
 }
 
-// whyNoDiscard is for changes that were named; others are discarded only where parked.
-func whyNoDiscard(named bool) why {
-	return func(p planned) string {
+// againstDiscard is for changes that were named; others are discarded only where parked.
+func againstDiscard(named bool, needed Needed) against {
+	alone := func(p planned) string {
 		switch {
 		case p.past == "" && named && p.at == toSend && p.number == 0:
 			return ""
@@ -97,6 +112,13 @@ func whyNoDiscard(named bool) why {
 		}
 		return whyNoReplay(p)
 	}
+	return against{each: true, why: func(p planned) string {
+		word := alone(p)
+		if word == "" && p.kind == ledger.Numbering && needed[ledger.BeneficiaryID(p.record)] {
+			return whyNeeded
+		}
+		return word
+	}}
 }
 
 // sum builds a plan of rows, and of the changes named that are none of them.
@@ -170,7 +192,7 @@ func readPlanned(rows *store.Rows, err error) ([]planned, error) {
 	var list []planned
 	for rows.Next() {
 		var p planned
-		if err := rows.Scan(&p.seq, &p.change, &p.destination, &p.record, &p.at, &p.waits, &p.number, &p.past); err != nil {
+		if err := rows.Scan(&p.seq, &p.change, &p.destination, &p.record, &p.kind, &p.at, &p.waits, &p.number, &p.past); err != nil {
 			return nil, fmt.Errorf("read what is planned: %w", err)
 		}
 		list = append(list, p)
@@ -183,7 +205,7 @@ func readPlanned(rows *store.Rows, err error) ([]planned, error) {
 
 // plan looks at what a filter means. Where changes are named it looks at each; otherwise it
 // counts by kinds of standing, since a backlog may be long, and lists the first.
-func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, against why) (Plan, error) {
+func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, a against) (Plan, error) {
 	p := Plan{At: at}
 	if err := f.check(); err != nil {
 		return p, err
@@ -193,7 +215,7 @@ func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, against why
 		if err != nil {
 			return p, err
 		}
-		p.sum(rows, f.IDs, against)
+		p.sum(rows, f.IDs, a.why)
 		return p, nil
 	}
 	first, err := plannedRows(ctx, tx, f, "o.phase = 'parked'", shownOfAPlan)
@@ -207,13 +229,13 @@ func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, against why
 		}
 		first = append(first, others...)
 	}
-	p.sum(first, nil, against)
+	p.sum(first, nil, a.why)
 	p.Can, p.Cannot, p.Why = 0, 0, nil
-	return p, p.count(ctx, tx, f, against)
+	return p, p.count(ctx, tx, f, a)
 }
 
 // count counts what a filter means by how it stands.
-func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, against why) error {
+func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, a against) error {
 	var c clauses
 	f.common(&c, "o")
 	condition, owed := f.State.phases()
@@ -223,7 +245,11 @@ func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, against why) e
 	if !owed {
 		c.add("1 = 0")
 	}
-	rows, err := tx.Query(ctx, countOwed+c.where()+" GROUP BY 1, 2, 3", c.args...)
+	query := countOwed
+	if a.each {
+		query = countEach
+	}
+	rows, err := tx.Query(ctx, query+c.where()+" GROUP BY 1, 2, 3, 4, 5", c.args...)
 	if err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
@@ -232,10 +258,10 @@ func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, against why) e
 	for rows.Next() {
 		var row planned
 		var n int
-		if err := rows.Scan(&row.at, &row.waits, &row.number, &n); err != nil {
+		if err := rows.Scan(&row.at, &row.waits, &row.number, &row.kind, &row.record, &n); err != nil {
 			return fmt.Errorf("count what is planned: %w", err)
 		}
-		if word := against(row); word != "" {
+		if word := a.why(row); word != "" {
 			p.Cannot += n
 			counts[word] += n
 		} else {

@@ -157,7 +157,7 @@ func (h *house) discard(f Filter) Plan {
 	h.t.Helper()
 	var p Plan
 	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
-		p, err = h.queue.Discard(ctx, tx, f, Mark{By: "2001", At: time.Now(), Reason: "told by phone"})
+		p, err = h.queue.Discard(ctx, tx, f, Mark{By: "2001", At: time.Now(), Reason: "told by phone"}, nil)
 		return err
 	})
 	return p

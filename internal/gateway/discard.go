@@ -6,6 +6,7 @@ import (
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/ledgerdb"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
 	"kakehashi/outbox"
@@ -21,23 +22,35 @@ type DiscardRequest struct {
 
 // Discard marks what is parked as not to be told (対応不要): it leaves the way of the later
 // changes of its record and stays in the history, and the mark can be undone. A dry run
-// says what it would do, does nothing and needs no reason. Errors are those of Replay.
+// says what it would do, does nothing and needs no reason. A numbering for which changes of
+// the ledger wait is not among what can be discarded. Errors are those of Replay.
 func (g *Gateway) Discard(ctx context.Context, who staff.Member, r DiscardRequest) (plan outbox.Plan, err error) {
 	if err := validOwed(r.Filter); err != nil {
 		return plan, err
 	}
+	var needed outbox.Needed
 	if r.DryRun {
 		if err := g.admitOperator(ctx, who, staff.Discard); err != nil || g.outbox == nil {
 			return plan, err
 		}
-		return g.outbox.PlanDiscard(ctx, r.Filter)
+		err = store.Read(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
+			needed, err = ledgerdb.Waited(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return plan, err
+		}
+		return g.outbox.PlanDiscard(ctx, r.Filter, needed)
 	}
 	if err := validReason(r.Reason); err != nil {
 		return plan, err
 	}
 	err = g.operate(ctx, who, staff.Discard, func(ctx context.Context, tx *store.Tx, e *audit.Entry) error {
 		noteFilter(e, "begin", r.Reason, r.Filter)
-		plan, err = g.outbox.Discard(ctx, tx, r.Filter, outbox.Mark{By: by(who), At: g.now(), Reason: r.Reason})
+		if needed, err = ledgerdb.Waited(ctx, tx); err != nil {
+			return err
+		}
+		plan, err = g.outbox.Discard(ctx, tx, r.Filter, outbox.Mark{By: by(who), At: g.now(), Reason: r.Reason}, needed)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ const (
 		LEFT JOIN ledger_mailing m ON m.beneficiary_id = h.beneficiary_id AND m.version = h.version
 		WHERE h.person_id = $1 ORDER BY h.id`
 	selectHeldOf = `SELECT change_id, kind FROM ledger_held WHERE beneficiary_id = $1 ORDER BY id`
+	// selectWaited gives every beneficiary whose guardian's number something waits for.
+	selectWaited = `SELECT id FROM ledger_beneficiary WHERE guardian_id IN (SELECT person_id FROM ledger_held)`
 )
 
 // Held is a change that waits for the 宛名番号 of its person.
@@ -106,4 +108,34 @@ func HeldOf(ctx context.Context, tx *store.Tx, id ledger.BeneficiaryID) ([]Held,
 		return nil, fmt.Errorf("read what is held: %w", err)
 	}
 	return held, nil
+}
+
+// HeldCount counts the changes that wait for a number.
+func HeldCount(ctx context.Context, tx *store.Tx) (n int, err error) {
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledger_held`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count what is held: %w", err)
+	}
+	return n, nil
+}
+
+// Waited gives the beneficiaries whose guardian's number changes wait for: their own, or
+// those of another child of that guardian.
+func Waited(ctx context.Context, tx *store.Tx) (map[ledger.BeneficiaryID]bool, error) {
+	rows, err := tx.Query(ctx, selectWaited)
+	if err != nil {
+		return nil, fmt.Errorf("read which numbers are waited for: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[ledger.BeneficiaryID]bool{}
+	for rows.Next() {
+		var id ledger.BeneficiaryID
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read which numbers are waited for: %w", err)
+		}
+		all[id] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read which numbers are waited for: %w", err)
+	}
+	return all, nil
 }
