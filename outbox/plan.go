@@ -38,26 +38,29 @@ type PlanItem struct {
 
 // The words of reasons.
 const (
-	whyBehind     = "waits_behind"    // an earlier change of its record is to be dealt with first
-	whyFlight     = "in_flight"       // it is on its way, or one of its record is
-	whyNotParked  = "not_parked"      // it goes on by itself
-	whySent       = "sent"            // it was sent already, and is not parked
-	whyNotFound   = "not_found"       // there is no such change
-	whyLater      = "later_delivered" // a later change of its record was delivered
-	whyKept       = "not_discarded"   // there is nothing to undo
-	whyElsewhere  = "moved_on"        // it has gone on since the replay began
-	whyNeeded     = "others_wait"     // changes that are not owed yet wait for what it brings back
+	whyBehind     = "waits_behind"     // an earlier change of its record is to be dealt with first
+	whyFlight     = "in_flight"        // it is on its way, or one of its record is
+	whyNotParked  = "not_parked"       // it goes on by itself
+	whySent       = "sent"             // it was sent already, and is not parked
+	whyNotFound   = "not_found"        // there is no such change
+	whyLater      = "later_delivered"  // a later change of its record was delivered
+	whyKept       = "not_discarded"    // there is nothing to undo
+	whyElsewhere  = "moved_on"         // it has gone on since the replay began
+	whyNeeded     = "others_wait"      // changes that are not owed yet wait for what it brings back
+	whyByName     = "question_by_name" // unknown whether it arrived, and its neighbour cannot be asked: it is sent only where somebody looked and names it
 	shownOfAPlan  = 200
 	mostDiscarded = 10_000
 )
 
 const (
 	fromOwed  = ` FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq`
-	planOwed  = `SELECT c.seq AS seq, c.change_id, c.destination, c.record, c.kind, o.phase, o.waits, o.number, '' AS state` + fromOwed
-	planPast  = `SELECT c.seq, c.change_id, c.destination, c.record, c.kind, c.phase, 0, c.number, c.state FROM outbox_history c`
-	countOwed = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, '', '', count(*)` + fromOwed
+	isUnsure  = `CASE WHEN o.question <> '' AND o.receipt IS NULL THEN 1 ELSE 0 END`
+	planOwed  = `SELECT c.seq AS seq, c.change_id, c.destination, c.record, c.kind, o.phase, o.waits, o.number, ` + isUnsure + `, '' AS state` + fromOwed
+	planPast  = `SELECT c.seq, c.change_id, c.destination, c.record, c.kind, c.phase, 0, c.number, 0, c.state FROM outbox_history c`
+	countHead = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, o.destination, ` + isUnsure
+	countOwed = countHead + `, '', '', count(*)` + fromOwed
 	// countEach counts numberings by record too: others may wait for one of them.
-	countEach = `SELECT o.phase, o.waits, CASE WHEN o.number = 0 THEN 0 ELSE 1 END, c.kind,
+	countEach = countHead + `, c.kind,
 		CASE WHEN c.kind = '` + string(ledger.Numbering) + `' THEN c.record ELSE '' END, count(*)` + fromOwed
 )
 
@@ -71,6 +74,7 @@ type planned struct {
 	at          phase
 	waits       bool
 	number      int64
+	unsure      bool  // it may have arrived
 	past        State // empty: it is owed
 }
 
@@ -99,6 +103,29 @@ func whyNoReplay(p planned) string {
 		return whyNotParked
 	}
 	return whyFlight
+}
+
+// againstReplay is for changes that were named; others are not sent where they may have
+// arrived and there is no telling.
+func (q *Queue) againstReplay(named bool) against {
+	return against{why: func(p planned) string {
+		word := whyNoReplay(p)
+		if word == "" && p.unsure && !named && q.mute(p.destination) {
+			return whyByName
+		}
+		return word
+	}}
+}
+
+// mute tells whether a destination can neither be asked whether a change arrived nor told it
+// twice.
+func (q *Queue) mute(destination string) bool {
+	for _, r := range q.rooms.Routes {
+		if _, asks := r.To.(Confirmer); r.Destination == destination {
+			return !asks && !r.Keys
+		}
+	}
+	return true
 }
 
 // againstDiscard is for changes that were named; others are discarded only where parked.
@@ -192,7 +219,7 @@ func readPlanned(rows *store.Rows, err error) ([]planned, error) {
 	var list []planned
 	for rows.Next() {
 		var p planned
-		if err := rows.Scan(&p.seq, &p.change, &p.destination, &p.record, &p.kind, &p.at, &p.waits, &p.number, &p.past); err != nil {
+		if err := rows.Scan(&p.seq, &p.change, &p.destination, &p.record, &p.kind, &p.at, &p.waits, &p.number, &p.unsure, &p.past); err != nil {
 			return nil, fmt.Errorf("read what is planned: %w", err)
 		}
 		list = append(list, p)
@@ -249,7 +276,7 @@ func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, a against) err
 	if a.each {
 		query = countEach
 	}
-	rows, err := tx.Query(ctx, query+c.where()+" GROUP BY 1, 2, 3, 4, 5", c.args...)
+	rows, err := tx.Query(ctx, query+c.where()+" GROUP BY 1, 2, 3, 4, 5, 6, 7", c.args...)
 	if err != nil {
 		return fmt.Errorf("count what is planned: %w", err)
 	}
@@ -258,7 +285,7 @@ func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, a against) err
 	for rows.Next() {
 		var row planned
 		var n int
-		if err := rows.Scan(&row.at, &row.waits, &row.number, &row.kind, &row.record, &n); err != nil {
+		if err := rows.Scan(&row.at, &row.waits, &row.number, &row.destination, &row.unsure, &row.kind, &row.record, &n); err != nil {
 			return fmt.Errorf("count what is planned: %w", err)
 		}
 		if word := a.why(row); word != "" {

@@ -44,7 +44,7 @@ const (
 // Plan says what a replay of the filter would do now. It writes nothing.
 func (q *Queue) Plan(ctx context.Context, f Filter) (p Plan, err error) {
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		p, err = plan(ctx, tx, f, q.rooms.Now(), against{why: whyNoReplay})
+		p, err = plan(ctx, tx, f, q.rooms.Now(), q.againstReplay(len(f.IDs) > 0))
 		return err
 	})
 	return p, err
@@ -65,7 +65,7 @@ func (q *Queue) PlanDiscard(ctx context.Context, f Filter, needed Needed) (p Pla
 // skipped. A change whose outcome is unknown is asked about before it is sent again, where
 // its neighbour can be asked; where nobody can tell, it is sent only if it was named.
 func (q *Queue) BeginReplay(ctx context.Context, tx *store.Tx, f Filter, by, reason string, at time.Time) (Plan, error) {
-	p, err := plan(ctx, tx, f, at, against{why: whyNoReplay})
+	p, err := plan(ctx, tx, f, at, q.againstReplay(len(f.IDs) > 0))
 	if err != nil {
 		return p, err
 	}
@@ -214,16 +214,18 @@ const (
 		LEFT JOIN outbox_change c ON c.seq = i.seq
 		WHERE i.replay = $1 AND i.state = 'waiting' ORDER BY i.seq LIMIT $2`
 	// armRow makes a parked row due, as early as it was owed, so that it comes before what
-	// was owed later. What is kept of a receipt is taken in; what may have arrived is asked
-	// about where that can be ($4).
+	// was owed later. What is kept of a receipt is taken in. What may have arrived is asked
+	// about where that can be ($4), sent again as it was where a key takes effect once ($6),
+	// and otherwise sent only where somebody looked and named it ($5).
 	armRow = `UPDATE outbox_owed SET
 		phase = CASE WHEN receipt IS NOT NULL THEN 'receive' WHEN question <> '' AND $4 = 1 THEN 'ask' ELSE 'send' END,
-		question = CASE WHEN $4 = 1 THEN question ELSE '' END,
+		question = CASE WHEN $4 = 1 OR $6 = 1 AND $5 = 0 THEN question ELSE '' END,
 		due_at = (SELECT c.enqueued_at FROM outbox_change c WHERE c.seq = outbox_owed.seq),
 		tries = 0, fails = 0, replay = $3,
 		answered = CASE WHEN question <> '' THEN $5 ELSE 0 END
-		WHERE seq = $1 AND parking = $2 AND phase = 'parked'`
-	setItem = `UPDATE outbox_replay_item SET state = $3, why = $4 WHERE replay = $1 AND seq = $2`
+		WHERE seq = $1 AND parking = $2 AND phase = 'parked' AND (question = '' OR receipt IS NOT NULL OR $4 + $5 + $6 > 0)`
+	stillParked = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND parking = $2 AND phase = 'parked'`
+	setItem     = `UPDATE outbox_replay_item SET state = $3, why = $4 WHERE replay = $1 AND seq = $2`
 )
 
 // running is a replay that runs.
@@ -326,22 +328,34 @@ func waiting(ctx context.Context, tx *store.Tx, id string) ([]item, error) {
 }
 
 func (r *relay) armOne(ctx context.Context, tx *store.Tx, p running, i item) error {
-	asks, named := 0, 0
+	asks, named, keys := 0, 0, 0
 	for _, l := range r.lines {
-		if _, ok := l.route.To.(Confirmer); ok && l.route.Destination == i.destination {
+		if l.route.Destination != i.destination {
+			continue
+		}
+		if _, ok := l.route.To.(Confirmer); ok {
 			asks = 1
+		}
+		if l.route.Keys {
+			keys = 1
 		}
 	}
 	if p.named {
 		named = 1
 	}
-	n, err := tx.Exec(ctx, armRow, i.seq, i.parking, p.id, asks, named)
+	n, err := tx.Exec(ctx, armRow, i.seq, i.parking, p.id, asks, named, keys)
 	if err != nil {
 		return err
 	}
 	state, why := "armed", ""
 	if n == 0 {
 		state, why = "skipped", whyElsewhere
+		if n, err = tx.Number(ctx, stillParked, i.seq, i.parking); err != nil {
+			return err
+		}
+		if n > 0 {
+			why = whyByName
+		}
 	}
 	_, err = tx.Exec(ctx, setItem, p.id, i.seq, state, why)
 	return err

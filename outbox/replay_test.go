@@ -273,3 +273,39 @@ func TestAReplayAsksFirstWhatMayHaveArrived(t *testing.T) {
 		t.Errorf("sent %v", n.sends)
 	}
 }
+
+// Nobody can be asked whether these arrived. A replay of everything leaves them alone, and
+// says so before; somebody who looked at the neighbour names the one that did not.
+func TestAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T) {
+	n := newNeighbour()
+	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
+		switch {
+		case nth > 1:
+			return true, nil
+		case id == "C-c-1":
+			return false, refused()
+		}
+		return true, unsure()
+	}
+	h := newHouse(t, quick(), to(n))
+	h.run(h.queue, nil)
+	h.enqueue(use("a", 1), use("b", 1), use("c", 1))
+	h.untilParked(3)
+	want := []Reason{{whyByName, 2}}
+	dry, err := h.queue.Plan(t.Context(), Filter{State: Parked})
+	if diff := cmp.Diff(want, dry.Why); err != nil || dry.Can != 1 || diff != "" {
+		t.Errorf("dry run: %+v, %v (-want +got):\n%s", dry, err, diff)
+	}
+	r := h.untilReplay(h.replay(Filter{State: Parked}).ID, "done")
+	if diff := cmp.Diff(want, r.Why); r.Delivered != 1 || diff != "" {
+		t.Errorf("replay: %+v (-want +got):\n%s", r, diff)
+	}
+	if o := h.state("C-a-1"); o.State != Parked || o.Question != QuestionArrived || n.took("C-a-1") != 1 {
+		t.Errorf("took effect %d times: %+v", n.took("C-a-1"), o)
+	}
+	if dry, err := h.queue.Plan(t.Context(), Filter{IDs: []ledger.ChangeID{"C-b-1"}}); err != nil || dry.Can != 1 {
+		t.Errorf("by its name: %+v, %v", dry, err)
+	}
+	h.replay(Filter{IDs: []ledger.ChangeID{"C-b-1"}})
+	h.untilState("C-b-1", Delivered)
+}

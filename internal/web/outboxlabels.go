@@ -124,6 +124,10 @@ func cannotWord(word string) string {
 		return "一度送っている"
 	case "later_delivered":
 		return "同じ台帳の後の変更がすでに届いた"
+	case "question_by_name":
+		return "届いたか不明で相手先に尋ねられない（名前を指定した再送だけができる）"
+	case "others_wait":
+		return "この付番を待っている変更があります。番号が分かっていれば outbox answer で答えてください"
 	case "moved_on":
 		return "再送を始めたあとに先へ進んだ"
 	default:
