@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -192,8 +193,13 @@ type entryLine struct {
 		Client string `json:"client"`
 		Role   string `json:"role"`
 	} `json:"actor"`
-	Code  string   `json:"code"`
-	Flags []string `json:"flags"`
+	Ends []struct {
+		Source  string `json:"source"`
+		Outcome string `json:"outcome"`
+	} `json:"ends"`
+	Code   string            `json:"code"`
+	Flags  []string          `json:"flags"`
+	Detail map[string]string `json:"detail"`
 }
 
 // line puts an entry into one line, without the fields that it does not have.
@@ -201,13 +207,23 @@ func (e entryLine) line() string {
 	words := []string{e.At, fmt.Sprintf("%-13s", e.Kind)}
 	for _, f := range []struct{ label, value string }{
 		{"", e.Lookup}, {"", e.Act}, {"職員 ", e.Actor.Staff}, {"システム ", e.Actor.Client}, {"案件 ", e.Case},
-		{"", e.Code}, {"", strings.Join(e.Flags, ",")},
+		{"変更 ", e.Detail["change"]}, {"", cmp.Or(e.Detail["kind"], e.Detail["change_kind"])}, {"再送 ", e.Detail["replay"]},
+		{"", e.ended()}, {"理由 ", e.Detail["reason"]}, {"", e.Code}, {"", strings.Join(e.Flags, ",")},
 	} {
 		if f.value != "" {
 			words = append(words, f.label+f.value)
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// ended says how each system ended that was asked or told.
+func (e entryLine) ended() string {
+	words := make([]string, len(e.Ends))
+	for i, end := range e.Ends {
+		words[i] = end.Source + "=" + end.Outcome
+	}
+	return strings.Join(words, ",")
 }
 
 func auditSearchCommand(s streams) *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,16 +24,28 @@ func outboxCommand(s streams) *cobra.Command {
 type owedPage struct {
 	Owed     int              `json:"owed"`
 	Parked   int              `json:"parked"`
+	Held     int              `json:"waiting_for_number"`
+	Held     int              `json:"waiting_for_number"`
 	OldestAt string           `json:"oldest_at"`
 	Groups   []owedGroup      `json:"groups"`
+	Shut     []owedShut       `json:"destinations"`
 	Changes  []jsontext.Value `json:"changes"`
 	Next     string           `json:"next"`
+}
+
+// owedShut is a destination, for whether it is told or only probed.
+type owedShut struct {
+	Destination string `json:"destination"`
+	Open        bool   `json:"open"`
+	NextProbe   string `json:"next_probe"`
+	Cause       string `json:"cause"`
 }
 
 type owedGroup struct {
 	Destination string `json:"destination"`
 	State       string `json:"state"`
 	Cause       string `json:"cause"`
+	Text        string `json:"text"`
 	Count       int    `json:"count"`
 	Behind      int    `json:"behind"`
 	OldestAt    string `json:"oldest_at"`
@@ -124,7 +137,7 @@ func outboxListCommand(s streams) *cobra.Command {
 	return c
 }
 
-// owed reads every page of the list.
+// owed reads every page of the list. The first alone is summed up.
 func (c *client) owed(ctx context.Context, terms map[string]string, all bool) (owedPage, error) {
 	query := url.Values{"limit": {"1000"}}
 	for name, value := range terms {
@@ -133,18 +146,20 @@ func (c *client) owed(ctx context.Context, terms map[string]string, all bool) (o
 	if all {
 		query.Set("all", "true")
 	}
-	whole := owedPage{Changes: []jsontext.Value{}}
-	for {
+	var whole owedPage // its sums are those of the first page
+	for next := ""; ; query.Set("cursor", next) {
 		var page owedPage
 		if err := c.get(ctx, "/v1/outbox", query, &page); err != nil {
 			return owedPage{}, err
 		}
-		page.Changes = append(whole.Changes, page.Changes...)
-		whole = page
-		if page.Next == "" {
+		if next == "" {
+			whole = page
+		} else {
+			whole.Changes = append(whole.Changes, page.Changes...)
+		}
+		if next = page.Next; next == "" {
 			return whole, nil
 		}
-		query.Set("cursor", page.Next)
 	}
 }
 
@@ -154,15 +169,33 @@ func printOwed(out io.Writer, page owedPage) error {
 		_, _ = fmt.Fprintf(out, "、最古 %s", page.OldestAt)
 	}
 	_, _ = fmt.Fprintln(out)
+	if page.Held > 0 {
+		_, _ = fmt.Fprintf(out, "ほかに、付番を待っている変更が %d 件\n", page.Held)
+	}
+	if page.Held > 0 {
+		_, _ = fmt.Fprintf(out, "宛名番号が付くのを待っている変更 %d 件（まだ送信待ちに入っていません）\n", page.Held)
+	}
+	for _, d := range page.Shut {
+		if !d.Open {
+			_, _ = fmt.Fprintf(out, "%s への送信を止めています（%s）。1件ずつ試します。次 %s\n", d.Destination, d.Cause, d.NextProbe)
+		}
+	}
 	for _, g := range page.Groups {
-		_, _ = fmt.Fprintf(out, "  %s %s %s: %d 件（順番待ち %d 件）最古 %s 次回 %s\n", g.Destination, owedWord(g.State), g.Cause, g.Count, g.Behind, g.OldestAt, g.NextAt)
+		_, _ = fmt.Fprintf(out, "  %s %s %s: %d 件（順番待ち %d 件）最古 %s", g.Destination, owedWord(g.State), cmp.Or(g.Text, g.Cause, "順番どおり"), g.Count, g.Behind, g.OldestAt)
+		if g.State == "pending" && g.NextAt != "" {
+			_, _ = fmt.Fprintf(out, " 次回 %s", g.NextAt)
+		}
+		_, _ = fmt.Fprintln(out)
 	}
 	for _, raw := range page.Changes {
 		var o owed
 		if err := decode(string(raw), &o); err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(out, "%s %s %s %s %d回 次回 %s %s", o.Change, o.Destination, o.Kind, owedWord(o.State), o.Attempts, o.NextAt, o.Cause)
+		_, _ = fmt.Fprintf(out, "%s %s %s %s %d回 %s", o.Change, o.Destination, o.Kind, owedWord(o.State), o.Attempts, o.Cause)
+		if o.State == "pending" && o.NextAt != "" {
+			_, _ = fmt.Fprintf(out, " 次回 %s", o.NextAt)
+		}
 		switch {
 		case o.Question != "":
 			_, _ = fmt.Fprint(out, " 届いたかどうか分かりません")
@@ -260,11 +293,14 @@ type plan struct {
 	At     string `json:"at"`
 	Can    int    `json:"can"`
 	Cannot int    `json:"cannot"`
-	Why    []struct {
-		Word  string `json:"word"`
-		Text  string `json:"text"`
-		Count int    `json:"count"`
-	} `json:"why"`
+	Why    []why  `json:"why"`
+}
+
+// why is a reason for which something cannot be done, and of how many.
+type why struct {
+	Word  string `json:"word"`
+	Text  string `json:"text"`
+	Count int    `json:"count"`
 }
 
 func (p plan) print(out io.Writer, verb string) {

@@ -14,6 +14,9 @@ import (
 // replayState is how far a replay is.
 type replayState struct {
 	ID          string `json:"id"`
+	By          string `json:"by"`
+	At          string `json:"at"`
+	Reason      string `json:"reason"`
 	State       string `json:"state"` // running, stopped, done
 	Total       int    `json:"total"`
 	Waiting     int    `json:"waiting"`
@@ -21,12 +24,16 @@ type replayState struct {
 	Delivered   int    `json:"delivered"`
 	ParkedAgain int    `json:"parked_again"`
 	Skipped     int    `json:"skipped"`
+	Why         []why  `json:"why"`
 }
 
 func (r replayState) print(out io.Writer) {
 	word := map[string]string{"running": "進行中", "stopped": "停止", "done": "完了"}[r.State]
-	_, _ = fmt.Fprintf(out, "再送 %s %s: %d / %d 件（届いた %d・再び配信不能 %d・対象外 %d・残り %d）\n",
-		r.ID, word, r.Total-r.Waiting, r.Total, r.Delivered, r.ParkedAgain, r.Skipped, r.Waiting)
+	_, _ = fmt.Fprintf(out, "再送 %s %s: %d / %d 件（届いた %d・再び配信不能 %d・対象外 %d・残り %d） 職員 %s %s 理由 %s\n",
+		r.ID, word, r.Total-r.Waiting, r.Total, r.Delivered, r.ParkedAgain, r.Skipped, r.Waiting, r.By, r.At, r.Reason)
+	for _, why := range r.Why {
+		_, _ = fmt.Fprintf(out, "  対象外: %s %d 件\n", why.Text, why.Count)
+	}
 }
 
 func outboxReplayCommand(s streams) *cobra.Command {
@@ -90,7 +97,11 @@ func (c *client) replay(ctx context.Context, s streams, sel selection, asJSON, n
 	default:
 		final.print(s.out)
 	}
-	if err == nil && final.incomplete() {
+	switch {
+	case err != nil:
+	case final.Total > 0 && final.Skipped == final.Total:
+		return &ending{code: exitData, text: "KKH5110 指定した変更は、どれも対象にできませんでした。"}
+	case final.incomplete():
 		return &ending{code: exitWarning}
 	}
 	return errors.Join(err, p.ended(len(sel.IDs) > 0))
@@ -98,7 +109,9 @@ func (c *client) replay(ctx context.Context, s streams, sel selection, asJSON, n
 
 // incomplete tells whether somebody has to look again: it was stopped, or some of it came
 // back.
-func (r replayState) incomplete() bool { return r.State == "stopped" || r.Waiting > 0 || r.ParkedAgain > 0 }
+func (r replayState) incomplete() bool {
+	return r.State == "stopped" || r.Waiting > 0 || r.ParkedAgain > 0
+}
 
 // follow asks how far a replay is until it is over. Whoever interrupts it stops the replay.
 func (c *client) follow(ctx context.Context, progress io.Writer, id string) (replayState, error) {
