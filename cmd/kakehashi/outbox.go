@@ -25,7 +25,6 @@ type owedPage struct {
 	Owed     int              `json:"owed"`
 	Parked   int              `json:"parked"`
 	Held     int              `json:"waiting_for_number"`
-	Held     int              `json:"waiting_for_number"`
 	OldestAt string           `json:"oldest_at"`
 	Groups   []owedGroup      `json:"groups"`
 	Shut     []owedShut       `json:"destinations"`
@@ -169,9 +168,6 @@ func printOwed(out io.Writer, page owedPage) error {
 		_, _ = fmt.Fprintf(out, "、最古 %s", page.OldestAt)
 	}
 	_, _ = fmt.Fprintln(out)
-	if page.Held > 0 {
-		_, _ = fmt.Fprintf(out, "ほかに、付番を待っている変更が %d 件\n", page.Held)
-	}
 	if page.Held > 0 {
 		_, _ = fmt.Fprintf(out, "宛名番号が付くのを待っている変更 %d 件（まだ送信待ちに入っていません）\n", page.Held)
 	}
