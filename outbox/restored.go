@@ -44,6 +44,7 @@ func (r *relay) doubtSome(ctx context.Context, after, due int64) (n int, last in
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
 	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+		r.q.touch(tx)
 		rows, err := tx.Query(ctx, untold, after, chunk)
 		if err != nil {
 			return fmt.Errorf("read what is not told: %w", err)

@@ -69,7 +69,8 @@ type owedRow struct {
 	Cause, Code, Detail, Question     string
 	WaitsFor, Replay                  string
 	Parked, Discarded, Moving         bool
-	Mark                              string // who set it aside, when and why
+	Mark, Answered                    string // who set it aside, or found that it arrived, when and why
+	Asked, Numbers                    bool   // it is parked with the question; its answer needs a number
 }
 
 func showOwed(o outbox.Owed) owedRow {
@@ -87,6 +88,11 @@ func showOwed(o outbox.Owed) owedRow {
 	if m := o.Discarded; m != nil {
 		row.Mark = "職員番号 " + m.By + "、" + clock(m.At) + "、理由：" + m.Reason
 	}
+	if m := o.Answered; m != nil {
+		row.Answered = "職員番号 " + m.By + "、" + clock(m.At) + "、理由：" + m.Reason
+	}
+	row.Asked = o.State == outbox.Parked && o.Question != ""
+	row.Numbers = row.Asked && o.Kind == ledger.Numbering
 	return row
 }
 
@@ -146,14 +152,14 @@ func (x *exchange) owedPage() error {
 	if err != nil {
 		return err
 	}
-	owed, err := x.web.rooms.Gateway.Owed(x.r.Context(), x.who, outbox.Filter{Record: id, All: true, Limit: owedShown})
+	changes, _, err := x.web.rooms.Gateway.OwedChanges(x.r.Context(), x.who, outbox.Filter{Record: id, All: true, Limit: owedShown})
 	if err != nil {
 		return err
 	}
 	view := appliedView{
-		Rows: showAllOwed(owed.Changes), Again: beneficiaryPath(id, b, "/owed"), Show: beneficiaryPath(id, b), Ledger: recordPath(id),
+		Rows: showAllOwed(changes), Again: beneficiaryPath(id, b, "/owed"), Show: beneficiaryPath(id, b), Ledger: recordPath(id),
 	}
-	for _, o := range owed.Changes {
+	for _, o := range changes {
 		view.Numbered = view.Numbered || o.Kind == ledger.Numbering && o.State == outbox.Delivered
 	}
 	p := page{Title: "送信の状態", Here: "search", Body: view}

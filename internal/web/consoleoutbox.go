@@ -31,11 +31,11 @@ type owedLine struct {
 // owedLine counts what is owed for a page whose matter is another: that it cannot be counted
 // is said on the page and fails nothing.
 func (x *exchange) owedLine() owedLine {
-	p, err := x.web.rooms.Gateway.Owed(x.r.Context(), x.who, outbox.Filter{Limit: 1})
+	s, err := x.web.rooms.Gateway.OwedSummary(x.r.Context(), x.who)
 	if err != nil {
 		return owedLine{}
 	}
-	return showLine(p.Summary, x.web.now())
+	return showLine(s, x.web.now())
 }
 
 func showLine(s outbox.Summary, now time.Time) owedLine {
@@ -117,6 +117,8 @@ func (s selected) path(more ...string) string {
 // outboxView is the page of what is owed.
 type outboxView struct {
 	Line         owedLine
+	First        bool // whether it is the first page of the list: the others show the list alone
+	Held         int  // changes that wait for a number
 	Moving       bool // whether anything is under way that is not parked
 	Destinations []destinationRow
 	Groups       []groupRow
@@ -188,6 +190,7 @@ func showOutbox(p gateway.OwedPage, of selected, now time.Time) outboxView {
 	view := outboxView{
 		Line: showLine(p.Summary, now), Rows: showAllOwed(p.Changes), Of: of, Filtered: of != selected{},
 		Again: of.path(), WithOver: of.path("all", "true"), Moving: p.Summary.Owed > p.Summary.Parked,
+		First: p.Summed, Held: p.Held,
 	}
 	for _, d := range p.Summary.Destinations {
 		row := destinationRow{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kakehashi/internal/fault"
+	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
 	"kakehashi/outbox"
 )
@@ -37,9 +38,10 @@ type owedAnswer struct {
 	Replay      string      `json:"replay,omitempty"`
 	DeliveredAt string      `json:"delivered_at,omitempty"`
 	Discarded   *markAnswer `json:"discarded,omitempty"`
+	Answered    *markAnswer `json:"answered,omitempty"`
 }
 
-// markAnswer says who set a change aside, when and why.
+// markAnswer says who decided about a change, when and why.
 type markAnswer struct {
 	By     string `json:"by"`
 	At     string `json:"at"`
@@ -58,22 +60,30 @@ func spellOwed(owed []outbox.Owed) []owedAnswer {
 		if m := o.Discarded; m != nil {
 			list[i].Discarded = &markAnswer{By: m.By, At: moment(m.At), Reason: m.Reason}
 		}
+		if m := o.Answered; m != nil {
+			list[i].Answered = &markAnswer{By: m.By, At: moment(m.At), Reason: m.Reason}
+		}
 	}
 	return list
 }
 
-// outboxAnswer is the answer of GET /v1/outbox.
+// outboxAnswer is the answer of GET /v1/outbox. Only the first page of a list is summed up.
 type outboxAnswer struct {
+	*sumAnswer `json:",inline"` // nil: a later page
+	Changes    []owedAnswer     `json:"changes"`
+	Next       string           `json:"next"`
+}
+
+type sumAnswer struct {
 	Owed          int                 `json:"owed"`
 	Parked        int                 `json:"parked"`
 	Unsure        int                 `json:"unsure"`
 	Waiting       int                 `json:"waiting"`
+	Held          int                 `json:"waiting_for_number"` // owed to nobody yet
 	OldestAt      string              `json:"oldest_at,omitempty"`
 	OldestSeconds int64               `json:"oldest_seconds"`
 	Groups        []groupAnswer       `json:"groups"`
 	Destinations  []destinationAnswer `json:"destinations"`
-	Changes       []owedAnswer        `json:"changes"`
-	Next          string              `json:"next"`
 }
 
 type groupAnswer struct {
@@ -110,11 +120,19 @@ func (x *exchange) listOutbox() error {
 	if err != nil {
 		return err
 	}
+	answer := outboxAnswer{Changes: spellOwed(page.Changes), Next: page.Next}
+	if page.Summed {
+		answer.sumAnswer = spellSum(page, x.web.now())
+	}
+	return x.answer(http.StatusOK, answer)
+}
+
+func spellSum(page gateway.OwedPage, now time.Time) *sumAnswer {
 	s := page.Summary
-	answer := outboxAnswer{
-		Owed: s.Owed, Parked: s.Parked, Unsure: s.Unsure, Waiting: s.Waiting, OldestAt: moment(s.Oldest), OldestSeconds: age(x.web.now(), s.Oldest),
-		Groups: make([]groupAnswer, len(s.Groups)), Destinations: make([]destinationAnswer, len(s.Destinations)),
-		Changes: spellOwed(page.Changes), Next: page.Next,
+	answer := &sumAnswer{
+		Owed: s.Owed, Parked: s.Parked, Unsure: s.Unsure, Waiting: s.Waiting, Held: page.Held, OldestAt: moment(s.Oldest),
+		OldestSeconds: age(now, s.Oldest),
+		Groups:        make([]groupAnswer, len(s.Groups)), Destinations: make([]destinationAnswer, len(s.Destinations)),
 	}
 	for i, g := range s.Groups {
 		answer.Groups[i] = groupAnswer{
@@ -128,7 +146,7 @@ func (x *exchange) listOutbox() error {
 			Cause: d.Cause, InFlight: d.InFlight, Rate: d.Rate, OldestAt: moment(d.Oldest),
 		}
 	}
-	return x.answer(http.StatusOK, answer)
+	return answer
 }
 
 // age gives whole seconds since a moment; 0 for none and for one that is still to come.
@@ -149,7 +167,7 @@ func (x *exchange) outboxFilter() (outbox.Filter, error) {
 		Destination: q.Get("destination"), State: outbox.State(q.Get("state")), Cause: q.Get("cause"),
 		Record: ledger.BeneficiaryID(q.Get("record")), Cursor: q.Get("cursor"), Limit: owedShown,
 	}
-	wrong := f.State != "" && owedStateWord(f.State) == ""
+	wrong := f.State != "" && owedStateWord(f.State) == "" || f.Cursor != "" && !isCursor(f.Cursor)
 	switch q.Get("all") {
 	case "true":
 		f.All = true
@@ -165,6 +183,12 @@ func (x *exchange) outboxFilter() (outbox.Filter, error) {
 		return outbox.Filter{}, fault.New(fault.Invalid, "a value of the query does not fit").WithCode(codeQuery).WithReason("query")
 	}
 	return f, nil
+}
+
+// isCursor tells whether a text can be where a page begins: a positive number, in base 36.
+func isCursor(s string) bool {
+	n, err := strconv.ParseInt(s, 36, 64)
+	return err == nil && n > 0
 }
 
 // outboxChangeAnswer is the answer of GET /v1/outbox/{change_id}.

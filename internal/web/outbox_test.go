@@ -66,7 +66,7 @@ func TestOutboxIsListed(t *testing.T) {
 	if group["cause"] != "rejected" || group["text"] != "検査で拒否（相手先が内容を断った）" || group["count"] != float64(1) || group["behind"] != float64(1) {
 		t.Errorf("the group: %v", group)
 	}
-	for _, path := range []string{"?state=lost", "?all=yes", "?limit=0", "?limit=1001", "?limit=x", "?person=1", "?state=parked&state=pending"} {
+	for _, path := range []string{"?state=lost", "?all=yes", "?limit=0", "?limit=1001", "?limit=x", "?cursor=-1", "?cursor=0", "?cursor=x!", "?cursor=zzzzzzzzzzzzzzzz", "?person=1", "?state=parked&state=pending"} {
 		if a := h.ask("GET", "/v1/outbox"+path, "operator", ""); a.status != http.StatusBadRequest || a.json(t)["code"] != "KKH4110" {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
@@ -75,6 +75,9 @@ func TestOutboxIsListed(t *testing.T) {
 	rest := h.ask("GET", "/v1/outbox?limit=1&cursor="+page["next"].(string), "operator", "").json(t)
 	if len(page["changes"].([]any)) != 1 || rest["changes"].([]any)[0].(map[string]any)["change_id"] != second || rest["next"] != "" {
 		t.Errorf("pages: %v, %v", page, rest)
+	}
+	if page["owed"] != float64(2) || page["waiting_for_number"] != float64(0) || len(rest) != 2 {
+		t.Errorf("the first page alone is summed up: %v, %v", page, rest)
 	}
 	for _, id := range []string{"C-AAAAAAAAAAAAAAAAAAAAAAAAAA", "0000000019"} {
 		if a := h.ask("GET", "/v1/outbox/"+id, "operator", ""); a.status != http.StatusNotFound {

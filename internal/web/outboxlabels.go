@@ -86,6 +86,8 @@ func owedCauseWord(cause string) string {
 		return "届いたかどうか不明（送信の途中で止まった）"
 	case outbox.CauseLate:
 		return "先の変更があとから届いた"
+	case outbox.CauseRestored:
+		return "控えから戻した（その後に届いたかもしれない）"
 	case "several_numbers":
 		return "相手先に同じ人の番号が複数ある"
 	case outbox.CauseInternal, "panic":
@@ -100,7 +102,7 @@ func questionText(question string) string {
 	if question == "" {
 		return ""
 	}
-	return "相手先に届いたかどうか分かりません。相手先の画面で確かめてから、再送か対応不要を選んでください。"
+	return "相手先に届いたかどうか分かりません。相手先の画面で確かめてから、再送、届いていた、対応不要のどれかを選んでください。"
 }
 
 // cannotWord says why a change is not among those that can be replayed or discarded.
