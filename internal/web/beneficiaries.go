@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strings"
+	"unicode"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
@@ -225,12 +226,31 @@ func (b amendBody) amendment(id ledger.BeneficiaryID) (*ledger.Amendment, error)
 	if b.Mailing != nil {
 		parts = b.Mailing.mailingParts
 	}
+	return parts.amendment(id, *b.Version, b.EffectiveOn.Date), nil
+}
+
+// amendment gives what the ledger is asked for a mailing address that holds from a day on.
+func (p mailingParts) amendment(id ledger.BeneficiaryID, version int, from ledger.Date) *ledger.Amendment {
 	return &ledger.Amendment{
-		Beneficiary: id, Version: *b.Version, Kind: ledger.MailingChange, Mailing: ledger.MailingAddress{
-			Name: parts.Name, PostalCode: strings.ReplaceAll(parts.PostalCode, "-", ""), Address: parts.Address,
-			Extra: parts.AddressExtra, From: b.EffectiveOn.Date,
+		Beneficiary: id, Version: version, Kind: ledger.MailingChange, Mailing: ledger.MailingAddress{
+			Name: p.Name, PostalCode: postalCode(p.PostalCode), Address: p.Address, Extra: p.AddressExtra, From: from,
 		},
-	}, nil
+	}
+}
+
+// postalCode reads a postal code (郵便番号) as people and input methods write it: with a mark
+// before it, a stroke or a space in it, in wide digits. What it cannot read stays, for the
+// rules to refuse.
+func postalCode(typed string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("〒−ーｰ", r):
+			return -1
+		case '０' <= r && r <= '９':
+			return r - '０' + '0'
+		}
+		return r
+	}, typed)
 }
 
 // amend serves POST /v1/beneficiaries/{id}/changes.

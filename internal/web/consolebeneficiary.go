@@ -328,12 +328,9 @@ func (x *exchange) mailingPage() error {
 		return x.renderMailing(http.StatusUnprocessableEntity, f)
 	}
 	version, _ := strconv.Atoi(f.Version) // what is no number is no version that stands
+	parts := mailingParts{Name: f.Name, PostalCode: f.Postal, Address: f.Address, AddressExtra: f.Ext}
 	result, err := x.web.rooms.Gateway.Apply(x.r.Context(), x.who, gateway.ApplyRequest{
-		Key: f.Key, Basis: f.Basis.basis(), Amend: &ledger.Amendment{
-			Beneficiary: id, Version: version, Kind: ledger.MailingChange, Mailing: ledger.MailingAddress{
-				Name: f.Name, PostalCode: strings.ReplaceAll(f.Postal, "-", ""), Address: f.Address, Extra: f.Ext, From: from.Date,
-			},
-		},
+		Key: f.Key, Basis: f.Basis.basis(), Amend: parts.amendment(id, version, from.Date),
 	})
 	x.id = result.LookupID
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Denied) || fault.Is(err, fault.Conflict) {

@@ -110,7 +110,7 @@ func TestMailingPages(t *testing.T) {
 	path := "/console/beneficiaries/" + id
 	shown := h.ask("GET", path+"?case=K-1&aim=certify+new", "", "")
 	v := form("key", hidden(t, shown, "key"), "version", hidden(t, shown, "version"), "case", "K-1", "aim", "certify new",
-		"postal_code", "999-0001", "address", "架空市幻町二丁目1番", "from_year", "R8.5.1")
+		"postal_code", "〒９９９－０００１", "address", "架空市幻町二丁目1番", "from_year", "R8.5.1")
 	wrong := maps.Clone(v)
 	wrong["address"], wrong["from_year"] = []string{""}, []string{""}
 	h.page("mailing-errors", http.StatusUnprocessableEntity, h.post(path+"/mailing", wrong))
