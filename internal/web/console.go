@@ -102,6 +102,7 @@ func (w *Web) mountConsole(mux *http.ServeMux) {
 		{method: "GET", path: "/console/outbox/{change_id}", serve: (*exchange).changePage},
 		{method: "POST", path: "/console/outbox/plan", serve: (*exchange).planPage},
 		{method: "POST", path: "/console/outbox/confirm", serve: (*exchange).confirmPage},
+		{method: "POST", path: "/console/outbox/answer", serve: (*exchange).answerPage},
 		{method: "POST", path: "/console/outbox/undo", serve: (*exchange).undoPage},
 		{method: "GET", path: "/console/outbox/replays/{id}", serve: (*exchange).replayPage},
 		{method: "POST", path: "/console/outbox/replays/{id}/stop", serve: (*exchange).stopPage},

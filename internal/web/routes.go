@@ -38,6 +38,7 @@ func (w *Web) table() []route {
 		{method: "POST", path: "/v1/outbox/replays/{id}/stop", token: true, serve: (*exchange).stopReplay},
 		{method: "POST", path: "/v1/outbox/replays/{id}/resume", token: true, serve: (*exchange).resumeReplay},
 		{method: "POST", path: "/v1/outbox/discards", token: true, serve: (*exchange).discardChanges},
+		{method: "POST", path: "/v1/outbox/answers", token: true, serve: (*exchange).answerChange},
 		{method: "POST", path: "/v1/outbox/discards/undo", token: true, serve: (*exchange).undoDiscard},
 		{method: "POST", path: "/v1/record/search", token: true, serve: (*exchange).searchRecord},
 		{method: "POST", path: "/v1/record/export", token: true, serve: (*exchange).exportRecord},
