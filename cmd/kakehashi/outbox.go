@@ -16,7 +16,7 @@ import (
 
 func outboxCommand(s streams) *cobra.Command {
 	return group("outbox", "相手先への送信待ちと配信不能を、見て、再送し、対応不要にします",
-		outboxListCommand(s), outboxShowCommand(s), outboxReplayCommand(s), outboxDiscardCommand(s), outboxUndoCommand(s),
+		outboxListCommand(s), outboxShowCommand(s), outboxReplayCommand(s), outboxDiscardCommand(s), outboxUndoCommand(s), outboxAnswerCommand(s),
 		outboxReplaysCommand(s), outboxHoldCommand(s, "stop", "再送の途中で、安全に止めます"), outboxHoldCommand(s, "resume", "止めた再送を、続きから進めます"))
 }
 
