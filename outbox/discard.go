@@ -65,8 +65,9 @@ const (
 // Undiscard takes marks back, in the caller's transaction: each change is again what it was
 // when it was discarded, in its place in its lane. It is refused for a change with a later
 // one of its record delivered, or on its way, to that destination: the neighbour would be
-// told the older after the newer. Who undid it is for the caller to record.
-func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.ChangeID, m Mark) (Plan, error) {
+// told the older after the newer; and for one whose fact was owed anew since. Who undid it
+// is for the caller to record.
+func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.ChangeID, m Mark, anew Anew) (Plan, error) {
 	p := Plan{At: m.At}
 	f := Filter{IDs: ids}
 	if err := f.check(); err != nil {
@@ -84,6 +85,9 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 		row := rows[i]
 		if words[row.seq], err = whyNoUndo(ctx, tx, row); err != nil {
 			return p, err
+		}
+		if words[row.seq] == "" && anew[row.change] {
+			words[row.seq] = whyAnew
 		}
 		if words[row.seq] != "" {
 			continue

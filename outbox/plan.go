@@ -45,6 +45,7 @@ const (
 	whyNotFound   = "not_found"        // there is no such change
 	whyLater      = "later_delivered"  // a later change of its record was delivered
 	whyKept       = "not_discarded"    // there is nothing to undo
+	whyAnew       = "owed_anew"        // what it tells is owed by a later change, or was told by one
 	whyElsewhere  = "moved_on"         // it has gone on since the replay began
 	whyNeeded     = "others_wait"      // changes that are not owed yet wait for what it brings back
 	whyByName     = "question_by_name" // unknown whether it arrived, and its neighbour cannot be asked: it is sent only where somebody looked and names it
@@ -90,6 +91,9 @@ type against struct {
 // Needed are the records whose numbering brings back what changes wait for that are not
 // owed yet.
 type Needed map[ledger.BeneficiaryID]bool
+
+// Anew are changes that tell nothing any more: what they tell was owed anew by a later one.
+type Anew map[ledger.ChangeID]bool
 
 func whyNoReplay(p planned) string {
 	switch {

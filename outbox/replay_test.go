@@ -167,7 +167,7 @@ func (h *house) undiscard(ids ...ledger.ChangeID) Plan {
 	h.t.Helper()
 	var p Plan
 	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
-		p, err = h.queue.Undiscard(ctx, tx, ids, Mark{By: "2001", At: time.Now()})
+		p, err = h.queue.Undiscard(ctx, tx, ids, Mark{By: "2001", At: time.Now()}, nil)
 		return err
 	})
 	return p

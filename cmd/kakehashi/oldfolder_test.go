@@ -14,7 +14,7 @@ import (
 func newTables() []string {
 	return []string{
 		"outbox_replay_item", "outbox_replay", "outbox_attempt", "outbox_history", "outbox_owed", "outbox_change",
-		"ledger_held", "ledger_command", "ledger_mailing", "ledger_beneficiary", "ledger_person", "ledger_counter",
+		"ledger_held", "ledger_use", "ledger_command", "ledger_mailing", "ledger_beneficiary", "ledger_person", "ledger_counter",
 	}
 }
 

@@ -61,8 +61,8 @@ func (g *Gateway) Discard(ctx context.Context, who staff.Member, r DiscardReques
 }
 
 // Undiscard takes marks of Discard back, so that the changes are parked again. It is refused
-// for a change with a later one of its record delivered to the same destination; the plan
-// says which.
+// for a change with a later one of its record delivered to the same destination, and for
+// one whose fact was owed anew since, which would be told twice: the plan says which.
 func (g *Gateway) Undiscard(ctx context.Context, who staff.Member, ids []ledger.ChangeID, reason string) (plan outbox.Plan, err error) {
 	f := outbox.Filter{IDs: ids}
 	if len(ids) == 0 {
@@ -76,7 +76,11 @@ func (g *Gateway) Undiscard(ctx context.Context, who staff.Member, ids []ledger.
 	}
 	err = g.operate(ctx, who, staff.Discard, func(ctx context.Context, tx *store.Tx, e *audit.Entry) error {
 		noteFilter(e, "undo", reason, f)
-		plan, err = g.outbox.Undiscard(ctx, tx, ids, outbox.Mark{By: by(who), At: g.now(), Reason: reason})
+		anew, err := ledgerdb.UsedAnew(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		plan, err = g.outbox.Undiscard(ctx, tx, ids, outbox.Mark{By: by(who), At: g.now(), Reason: reason}, anew)
 		noteChanges(e, plan)
 		return err
 	})

@@ -75,16 +75,24 @@ func (p *press) register(ctx context.Context, tx *store.Tx) ([]ledger.Change, er
 	if err := ledger.CheckParty(r.Guardian, p.command.At); err != nil {
 		return nil, err
 	}
-	child, newChild, err := ensure(ctx, tx, ledger.Party{Atena: r.Child})
+	child, known, err := ensure(ctx, tx, ledger.Party{Atena: r.Child})
 	if err != nil {
 		return nil, err
 	}
-	if !newChild {
+	if known {
 		if err := unregistered(ctx, tx, child); err != nil {
 			return nil, err
 		}
 	}
-	guardian, newGuardian, err := ensure(ctx, tx, r.Guardian)
+	guardian, _, err := ensure(ctx, tx, r.Guardian)
+	if err != nil {
+		return nil, err
+	}
+	tellChild, err := p.g.untold(ctx, tx, child.ID)
+	if err != nil {
+		return nil, err
+	}
+	tellGuardian, err := p.g.untold(ctx, tx, guardian.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +101,29 @@ func (p *press) register(ctx context.Context, tx *store.Tx) ([]ledger.Change, er
 		return nil, err
 	}
 	b := ledger.Beneficiary{ID: p.result.Beneficiary, Number: number, Child: child, Guardian: guardian}
-	b, changes, err := ledger.Register(p.command, b, newChild, newGuardian)
+	b, changes, err := ledger.Register(p.command, b, tellChild, tellGuardian)
 	if err != nil {
 		return nil, err
 	}
 	p.of, p.result.Number = b, b.Number
+	if err := ledgerdb.KeepUses(ctx, tx, changes); err != nil {
+		return nil, err
+	}
 	return changes, ledgerdb.AddBeneficiary(ctx, tx, b)
+}
+
+// untold tells whether it is still to be told that this business uses the person's data:
+// nothing that tells it was made, or what was made was left untold. What is held for a
+// number, owed, or delivered stands.
+func (g *Gateway) untold(ctx context.Context, tx *store.Tx, id ledger.PersonID) (bool, error) {
+	change, made, err := ledgerdb.UseOf(ctx, tx, id)
+	if err != nil || !made {
+		return err == nil, err
+	}
+	if g.outbox == nil {
+		return false, nil
+	}
+	return g.outbox.LeftUntold(ctx, tx, change)
 }
 
 // amend changes a beneficiary that stands.
@@ -224,14 +249,15 @@ func subjectsOf(b ledger.Beneficiary, role string) []audit.Subject {
 	return subjects
 }
 
-// ensure gives the person whom an application names; the second value: the person is new.
+// ensure gives the person whom an application names; the second value: the ledger knew
+// the person.
 func ensure(ctx context.Context, tx *store.Tx, named ledger.Party) (ledger.Person, bool, error) {
 	p, known, err := ledgerdb.FindParty(ctx, tx, named)
 	if err != nil || known {
-		return p, false, err
+		return p, known, err
 	}
 	p, err = ledgerdb.AddPerson(ctx, tx, named)
-	return p, err == nil, err
+	return p, false, err
 }
 
 // unregistered makes sure that the child has no entitlement yet.

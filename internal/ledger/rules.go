@@ -29,11 +29,12 @@ const (
 )
 
 // Register decides on a registration: what the beneficiary is, and what others must learn,
-// in order. child and guardian are as the ledger knows them; a person is new where the
-// ledger had not known it before. A change that needs a number which its person has not
-// yet is among the changes: it is owed only once the number came. Errors are Invalid, with
-// the part of the request that is wrong.
-func Register(c Command, b Beneficiary, newChild, newGuardian bool) (Beneficiary, []Change, error) {
+// in order. child and guardian are as the ledger knows them; of each it says whether that
+// this business uses the person's data is still to be told: it was told to nobody, and is
+// owed to nobody. A change that needs a number which its person has not yet is among the
+// changes: it is owed only once the number came. Errors are Invalid, with the part of the
+// request that is wrong.
+func Register(c Command, b Beneficiary, tellChild, tellGuardian bool) (Beneficiary, []Change, error) {
 	r := c.Register
 	today := DateOf(c.At.In(jst()))
 	switch {
@@ -50,13 +51,13 @@ func Register(c Command, b Beneficiary, newChild, newGuardian bool) (Beneficiary
 	b.Until = LastEligibleDay(r.Birth)
 	b.Version, b.ChangedAt, b.ChangedBy = 1, c.At, c.By
 	f := facts{command: c, of: b}
-	if newChild {
+	if tellChild {
 		f.add(PersonUse, b.Child)
 	}
-	if !b.Guardian.Numbered() && newGuardian {
+	if !b.Guardian.Numbered() && tellGuardian {
 		f.add(Numbering, b.Guardian)
 	}
-	if newGuardian {
+	if tellGuardian {
 		f.add(PersonUse, b.Guardian)
 	}
 	return b, f.changes, nil

@@ -27,7 +27,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		selectPerson + withAtena, selectPerson + withIdentity, selectPerson + withPersonID,
 		selectBeneficiary + withID, selectBeneficiary + withChildID, selectBeneficiary + withNumber + firstNumbers,
 		selectBeneficiary + withChild + firstNumbers, selectBeneficiary + withGuardian + firstNumbers,
-		selectMailing, selectHeldFor, selectHeldOf, selectCase,
+		selectMailing, selectHeldFor, selectHeldOf, selectCase, selectUse, selectUsedAnew,
 	} {
 		steps := 0
 		err := store.Read(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {

@@ -126,6 +126,8 @@ func cannotWord(word string) string {
 		return "一度送っている"
 	case "later_delivered":
 		return "同じ台帳の後の変更がすでに届いた"
+	case "owed_anew":
+		return "同じ事を後の変更で改めて知らせている（戻すと二重になる。直すなら後の変更を戻す）"
 	case "question_by_name":
 		return "届いたか不明で相手先に尋ねられない（名前を指定した再送だけができる）"
 	case "others_wait":

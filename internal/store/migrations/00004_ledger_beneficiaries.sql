@@ -73,6 +73,16 @@ CREATE UNIQUE INDEX ledger_held_change ON ledger_held (change_id);
 CREATE INDEX ledger_held_person ON ledger_held (person_id, id);
 CREATE INDEX ledger_held_beneficiary ON ledger_held (beneficiary_id, id);
 
+-- Which change tells that this business uses a person's data: the newest is the one that
+-- counts. Another is made only where the one before was left untold.
+CREATE TABLE ledger_use (
+  id        INTEGER PRIMARY KEY, -- in the order in which they were made
+  change_id TEXT    NOT NULL,
+  person_id TEXT    NOT NULL REFERENCES ledger_person (id)
+);
+CREATE UNIQUE INDEX ledger_use_change ON ledger_use (change_id);
+CREATE INDEX ledger_use_person ON ledger_use (person_id, id);
+
 -- Running numbers.
 CREATE TABLE ledger_counter (
   name  TEXT    NOT NULL PRIMARY KEY,
