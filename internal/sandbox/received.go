@@ -123,8 +123,8 @@ func (e entry) result() map[string]string {
 }
 
 // readEntries reads the whole lines of the file of writes and tells how long they are
-// together. A last line without its end was torn when the process or the machine died: it
-// was never answered for.
+// together. A last line without its end was torn. Where the process was killed it was never
+// answered for; where the power failed it may have been, since the file is not synced.
 func readEntries(r io.Reader, each func(entry)) (whole int64, err error) {
 	lines := bufio.NewReader(r)
 	for {

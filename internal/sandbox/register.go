@@ -18,8 +18,9 @@ const (
 	firstAssignedUnified = 790_000_000
 )
 
-// register is what writes have added to the town. Each is on disk before its effect
-// shows. It is safe for concurrent use.
+// register is what writes have added to the town. Each is in the file before its effect
+// shows, so a process that is killed loses none; the file is not synced, so a power cut may
+// lose the last of them. It is safe for concurrent use.
 type register struct {
 	town *town
 
