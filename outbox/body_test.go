@@ -59,8 +59,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // Every query that the relay runs goes by an index: a backlog of a million costs no more.
 func TestTheRelayNeverReadsTheWholeBacklog(t *testing.T) {
 	db := storetest.Open(t)
+	frozen, _ := running{}.next()
+	frozenOfOne, _ := running{filter: Filter{Destination: "address", Cause: CauseDown, Before: time.Now()}}.next()
 	for _, query := range []string{
-		oldestDue, newestDue, dueAfter, leasedRow, nextDue, isClaimed, lastSeq, headOf, isCurrent, stateOfChange, stateOfRecord, laterOfLane,
+		frozen, frozenOfOne, freezeNamed, insertReplay, setReached, renumber, stillParked, oldestDue, newestDue, dueAfter, leasedRow, nextDue, isClaimed, lastSeq, headOf, isCurrent, stateOfChange, stateOfRecord, laterOfLane,
 		outcomeOf, waitingItems, runningReplays, laterDelivered, laterUnderWay, attemptsOfChange, oneReplay,
 		claimRow, moveOn, toHistory, deleteOwed, deleteChange, promote, demote, endItem, armRow, setItem, setReplay,
 		changeBack, owedBack, deletePast, askAnew, markLate,

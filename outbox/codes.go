@@ -26,4 +26,5 @@ const (
 	codeFilter      = "KKH3332" // a filter cannot be understood
 	codeNoQuestion  = "KKH3333" // nobody is asked whether it arrived
 	codeWhichOne    = "KKH3334" // owed to several, and none is named
+	codeTooMany     = "KKH3335" // more than one discard may take
 )

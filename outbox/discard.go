@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
@@ -13,29 +14,31 @@ import (
 // and is parked, and changes that it names and that were never sent. Each leaves its lane,
 // so that its successors go on, and stays in the history with the mark; Undiscard undoes it.
 // A numbering that is needed stays: what waits for it would wait for ever.
-// It is Invalid where the filter means more than 10,000.
+// It is Invalid where the filter means more than 1,000: others would wait too long for the
+// transaction. Of a filter that names no changes the plan says nothing of what is not parked.
 func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark, needed Needed) (Plan, error) {
-	a := againstDiscard(len(f.IDs) > 0, needed)
-	p, err := plan(ctx, tx, f, m.At, a)
-	if err != nil {
+	a, p := againstDiscard(len(f.IDs) > 0, needed), Plan{At: m.At}
+	if err := f.check(); err != nil {
 		return p, err
 	}
-	if p.Can > mostDiscarded {
-		return p, fault.New(fault.Invalid, "more than %d changes would be discarded at once", mostDiscarded).WithCode(codeFilter)
-	}
-	only := "o.phase = 'parked'"
+	only, limit := "o.phase = 'parked'", mostDiscarded+1
 	if len(f.IDs) > 0 {
-		only = "o.phase IN ('parked', 'send')"
+		only, limit = "", 2*maxPage*16
 	}
-	rows, err := plannedRows(ctx, tx, f, only, mostDiscarded+maxPage)
+	rows, err := plannedRows(ctx, tx, f, only, limit)
 	if err != nil {
 		return p, err
+	}
+	p.sum(rows, f.IDs, a.why)
+	if p.Can > mostDiscarded || len(f.IDs) == 0 && len(rows) == limit {
+		return p, fault.New(fault.Invalid, "more than %d changes would be discarded at once", mostDiscarded).WithCode(codeTooMany)
 	}
 	var moves, deletes, promotes, ends [][]any
 	for _, row := range rows {
 		if a.why(row) != "" {
 			continue
 		}
+		p.Touched = append(p.Touched, row.change)
 		moves = append(moves, []any{row.seq, string(Discarded), micros(m.At), m.By, m.Reason})
 		deletes = append(deletes, []any{row.seq})
 		promotes = append(promotes, []any{row.destination, row.record})
@@ -56,6 +59,7 @@ func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark, nee
 }
 
 const (
+	renumber       = `UPDATE outbox_owed SET parking = $2 WHERE seq = $1`
 	laterDelivered = `SELECT count(*) FROM outbox_history WHERE record = $1 AND destination = $2 AND seq > $3 AND state = 'delivered'`
 	// laterUnderWay counts the changes of a lane that may have been delivered by now.
 	laterUnderWay = `SELECT count(*) FROM outbox_owed WHERE destination = $2 AND record = $1 AND seq > $3
@@ -95,10 +99,31 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 		if err := putBack(ctx, tx, row.seq, row.destination, row.record); err != nil {
 			return p, err
 		}
+		if err := parkAnew(ctx, tx, row); err != nil {
+			return p, err
+		}
+		p.Touched = append(p.Touched, row.change)
 	}
+	slices.Reverse(p.Touched)
 	p.sum(rows, ids, func(row planned) string { return words[row.seq] })
 	q.wakeOn(tx)
 	return p, nil
+}
+
+// parkAnew gives a row that is parked again a number of its own: it is none of what was
+// frozen while it was discarded.
+func parkAnew(ctx context.Context, tx *store.Tx, row planned) error {
+	if row.at != parked {
+		return nil
+	}
+	n, err := nextParking(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, renumber, row.seq, n); err != nil {
+		return fmt.Errorf("number a parking: %w", err)
+	}
+	return nil
 }
 
 func whyNoUndo(ctx context.Context, tx *store.Tx, row planned) (string, error) {

@@ -20,6 +20,8 @@ type Plan struct {
 	Cannot int
 	Why    []Reason // why those cannot, in the order of words
 	Items  []PlanItem
+
+	Touched []ledger.ChangeID // of a discard, its undoing, or a replay of named changes: all of them, oldest first
 }
 
 // Reason counts the changes that cannot for one reason.
@@ -50,7 +52,7 @@ const (
 	whyNeeded     = "others_wait"      // changes that are not owed yet wait for what it brings back
 	whyByName     = "question_by_name" // unknown whether it arrived, and its neighbour cannot be asked: it is sent only where somebody looked and names it
 	shownOfAPlan  = 200
-	mostDiscarded = 10_000
+	mostDiscarded = 1000
 )
 
 const (

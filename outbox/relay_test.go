@@ -254,8 +254,12 @@ func TestAReceiptThatTheLedgerRefusesParksThatChangeAlone(t *testing.T) {
 func (h *house) replay(f Filter) Plan {
 	h.t.Helper()
 	var p Plan
+	frozen, err := h.queue.Freeze(h.t.Context(), f)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
-		p, err = h.queue.BeginReplay(ctx, tx, f, "2001", "mended", time.Now())
+		p, err = h.queue.BeginReplay(ctx, tx, frozen, Mark{By: "2001", At: time.Now(), Reason: "mended"})
 		return err
 	})
 	return p

@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
 	"kakehashi/internal/fault"
@@ -30,14 +28,17 @@ type Replay struct {
 }
 
 const (
-	insertReplay = `INSERT INTO outbox_replay (id, at, by, reason, named, state) VALUES ($1, $2, $3, $4, $5, 'running')`
-	freezeHead   = `INSERT INTO outbox_replay_item (replay, seq, parking, state, why)
-		SELECT $%d, o.seq, o.parking, 'waiting', '' FROM outbox_owed o JOIN outbox_change c ON c.seq = o.seq`
-	replayColumns = `SELECT r.id, r.at, r.by, r.reason, r.state, i.state, i.why, count(i.seq)
+	lastParking  = `SELECT last FROM outbox_parking`
+	countFrozen  = `SELECT count(*)` + fromOwed
+	insertReplay = `INSERT INTO outbox_replay (id, at, by, reason, named, state, destination, record, cause, owed_before, bound, total,
+		reached, filled) VALUES ($1, $2, $3, $4, $5, 'running', $6, $7, $8, $9, $10, $11, 0, $12)`
+	freezeNamed = `INSERT INTO outbox_replay_item (replay, seq, parking, state, why)
+		SELECT $1, o.seq, o.parking, 'waiting', '' FROM outbox_owed o WHERE o.seq = $2 AND o.parking <= $3 AND o.phase = 'parked'`
+	replayColumns = `SELECT r.id, r.at, r.by, r.reason, r.state, r.total, r.filled, i.state, i.why, count(i.seq)
 		FROM outbox_replay r LEFT JOIN outbox_replay_item i ON i.replay = r.id`
-	oneReplay   = replayColumns + ` WHERE r.id = $1 GROUP BY r.id, r.at, r.by, r.reason, r.state, i.state, i.why`
+	oneReplay   = replayColumns + ` WHERE r.id = $1 GROUP BY r.id, r.at, r.by, r.reason, r.state, r.total, r.filled, i.state, i.why`
 	lastReplays = replayColumns + ` WHERE r.id IN (SELECT id FROM outbox_replay ORDER BY at DESC, id LIMIT $1)
-		GROUP BY r.id, r.at, r.by, r.reason, r.state, i.state, i.why ORDER BY r.at DESC, r.id`
+		GROUP BY r.id, r.at, r.by, r.reason, r.state, r.total, r.filled, i.state, i.why ORDER BY r.at DESC, r.id`
 	setReplay = `UPDATE outbox_replay SET state = $2 WHERE id = $1 AND state = $3`
 )
 
@@ -59,32 +60,81 @@ func (q *Queue) PlanDiscard(ctx context.Context, f Filter, needed Needed) (p Pla
 	return p, err
 }
 
-// BeginReplay freezes what is parked and meant by the filter, in the caller's transaction:
-// what is parked afterwards is none of it. The relay then arms it in chunks, oldest first,
-// each row in its place. A row that has gone on by then, by another replay perhaps, is
-// skipped. A change whose outcome is unknown is asked about before it is sent again, where
-// its neighbour can be asked; where nobody can tell, it is sent only if it was named.
-func (q *Queue) BeginReplay(ctx context.Context, tx *store.Tx, f Filter, by, reason string, at time.Time) (Plan, error) {
-	p, err := plan(ctx, tx, f, at, q.againstReplay(len(f.IDs) > 0))
-	if err != nil {
-		return p, err
-	}
-	p.ID = "R-" + rand.Text()
-	named := 0
-	if len(f.IDs) > 0 {
-		named = 1
-	}
-	if _, err := tx.Exec(ctx, insertReplay, p.ID, micros(at), by, reason, named); err != nil {
-		return p, fmt.Errorf("begin a replay: %w", err)
-	}
+// Frozen is what was parked and meant by a filter at one moment. What is parked afterwards,
+// and what is parked anew, is none of it: every parking has a number of its own, and Frozen
+// knows the last of that moment.
+type Frozen struct {
+	Plan   Plan
+	filter Filter
+	bound  int64 // the number of the last parking
+	total  int
+	named  []int64 // rows, where changes were named
+}
+
+// Freeze freezes what is parked and meant by the filter, for BeginReplay. It writes nothing
+// and is read from a snapshot: however much is parked, nobody who writes waits for it.
+func (q *Queue) Freeze(ctx context.Context, f Filter) (frozen Frozen, err error) {
+	frozen.filter = f
+	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+		if frozen.Plan, err = plan(ctx, tx, f, q.rooms.Now(), q.againstReplay(len(f.IDs) > 0)); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, lastParking).Scan(&frozen.bound); err != nil {
+			return fmt.Errorf("freeze what is parked: %w", err)
+		}
+		if len(f.IDs) == 0 {
+			c := f.frozen(frozen.bound)
+			if err := tx.QueryRow(ctx, countFrozen+c.where(), c.args...).Scan(&frozen.total); err != nil {
+				return fmt.Errorf("freeze what is parked: %w", err)
+			}
+			return nil
+		}
+		rows, err := plannedRows(ctx, tx, f, "o.phase = 'parked'", 2*maxPage*16)
+		for _, row := range rows {
+			frozen.named = append(frozen.named, row.seq)
+			frozen.Plan.Touched = append(frozen.Plan.Touched, row.change)
+		}
+		frozen.total = len(rows)
+		return err
+	})
+	return frozen, err
+}
+
+// frozen gives the conditions for what the filter means of what has been parked by then.
+func (f Filter) frozen(bound int64) clauses {
 	var c clauses
 	f.common(&c, "o")
+	c.add("o.parking <= %", bound)
 	c.add("o.phase = 'parked'")
 	if f.State != "" && f.State != Parked {
 		c.add("1 = 0")
 	}
-	c.args = append(c.args, p.ID)
-	if _, err := tx.Exec(ctx, strings.Replace(freezeHead, "%d", strconv.Itoa(len(c.args)), 1)+c.where(), c.args...); err != nil {
+	return c
+}
+
+// BeginReplay begins, in the caller's transaction, the replay of what was frozen. The relay
+// arms it in chunks, what was parked first first, each row in its place. A row that has gone on by then, by
+// another replay perhaps, is skipped. A change whose outcome is unknown is asked about before
+// it is sent again, where its neighbour can be asked; where nobody can tell, it is sent only
+// if it was named.
+func (q *Queue) BeginReplay(ctx context.Context, tx *store.Tx, frozen Frozen, m Mark) (Plan, error) {
+	p, f := frozen.Plan, frozen.filter
+	p.ID = "R-" + rand.Text()
+	named, filled := 0, 0
+	if len(f.IDs) > 0 {
+		named, filled = 1, 1
+	} else if frozen.total == 0 {
+		filled = 1
+	}
+	if _, err := tx.Exec(ctx, insertReplay, p.ID, micros(m.At), m.By, m.Reason, named, f.Destination, string(f.Record), f.Cause,
+		micros(f.Before), frozen.bound, frozen.total, filled); err != nil {
+		return p, fmt.Errorf("begin a replay: %w", err)
+	}
+	items := make([][]any, len(frozen.named))
+	for i, seq := range frozen.named {
+		items[i] = []any{p.ID, seq, frozen.bound}
+	}
+	if err := tx.Bulk(ctx, freezeNamed, items); err != nil {
 		return p, fmt.Errorf("freeze what is replayed: %w", err)
 	}
 	q.armOn(tx)
@@ -163,22 +213,31 @@ func readReplays(rows *store.Rows, err error) ([]Replay, error) {
 	}
 	defer func() { _ = rows.Close() }()
 	var list []Replay
-	counts := map[string]int{}
 	for rows.Next() {
 		var r Replay
 		var at int64
+		var filled bool
 		var state, why *string
 		var n int
-		if err := rows.Scan(&r.ID, &at, &r.By, &r.Reason, &r.State, &state, &why, &n); err != nil {
+		if err := rows.Scan(&r.ID, &at, &r.By, &r.Reason, &r.State, &r.Total, &filled, &state, &why, &n); err != nil {
 			return nil, fmt.Errorf("read replays: %w", err)
 		}
 		if len(list) == 0 || list[len(list)-1].ID != r.ID {
 			r.At = moment(at)
+			if filled { // those of which there is no item have gone on before they were reached
+				r.skip(whyElsewhere, r.Total)
+			} else {
+				r.Waiting = r.Total
+			}
 			list = append(list, r)
-			clear(counts)
 		}
-		if state != nil && why != nil {
-			list[len(list)-1].add(*state, *why, n, counts)
+		if last := &list[len(list)-1]; state != nil && why != nil {
+			if filled {
+				last.skip(whyElsewhere, -n)
+			} else {
+				last.Waiting -= n
+			}
+			last.add(*state, *why, n)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -187,8 +246,7 @@ func readReplays(rows *store.Rows, err error) ([]Replay, error) {
 	return list, nil
 }
 
-func (r *Replay) add(state, word string, n int, counts map[string]int) {
-	r.Total += n
+func (r *Replay) add(state, word string, n int) {
 	switch state {
 	case "waiting":
 		r.Waiting += n
@@ -199,164 +257,19 @@ func (r *Replay) add(state, word string, n int, counts map[string]int) {
 	case string(Parked):
 		r.ParkedAgain += n
 	default:
-		r.Skipped += n
-		counts[word] += n
-		r.Why = reasons(counts)
+		r.skip(word, n)
 	}
 }
 
-const (
-	runningReplays = `SELECT r.id, r.named,
-		(SELECT count(*) FROM outbox_replay_item i WHERE i.replay = r.id AND i.state = 'armed'),
-		EXISTS (SELECT 1 FROM outbox_replay_item i WHERE i.replay = r.id AND i.state = 'waiting')
-		FROM outbox_replay r WHERE r.state = 'running' ORDER BY r.at, r.id`
-	waitingItems = `SELECT i.seq, i.parking, coalesce(c.destination, '') FROM outbox_replay_item i
-		LEFT JOIN outbox_change c ON c.seq = i.seq
-		WHERE i.replay = $1 AND i.state = 'waiting' ORDER BY i.seq LIMIT $2`
-	// armRow makes a parked row due, as early as it was owed, so that it comes before what
-	// was owed later. What is kept of a receipt is taken in. What may have arrived is asked
-	// about where that can be ($4), sent again as it was where a key takes effect once ($6),
-	// and otherwise sent only where somebody looked and named it ($5).
-	armRow = `UPDATE outbox_owed SET
-		phase = CASE WHEN receipt IS NOT NULL THEN 'receive' WHEN question <> '' AND $4 = 1 THEN 'ask' ELSE 'send' END,
-		question = CASE WHEN $4 = 1 OR $6 = 1 AND $5 = 0 THEN question ELSE '' END,
-		due_at = (SELECT c.enqueued_at FROM outbox_change c WHERE c.seq = outbox_owed.seq),
-		tries = 0, fails = 0, replay = $3,
-		answered = CASE WHEN question <> '' THEN $5 ELSE 0 END
-		WHERE seq = $1 AND parking = $2 AND phase = 'parked' AND (question = '' OR receipt IS NOT NULL OR $4 + $5 + $6 > 0)`
-	stillParked = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND parking = $2 AND phase = 'parked'`
-	setItem     = `UPDATE outbox_replay_item SET state = $3, why = $4 WHERE replay = $1 AND seq = $2`
-)
-
-// running is a replay that runs.
-type running struct {
-	id    string
-	named bool
-	armed int
-	waits bool // there is something to arm
-}
-
-// item is a row that a replay has frozen.
-type item struct {
-	seq, parking int64
-	destination  string
-}
-
-// replays arms a chunk of each running replay whose armed rows have mostly ended, and ends
-// those of which nothing is left. It tells whether anything moved.
-func (r *relay) replays(ctx context.Context) (moved bool, err error) {
-	if !r.q.arming.Swap(false) {
-		return false, nil
+// skip counts n more that were skipped for one reason.
+func (r *Replay) skip(word string, n int) {
+	counts := map[string]int{word: n}
+	for _, w := range r.Why {
+		counts[w.Word] += w.Count
 	}
-	list, err := r.runningReplays(ctx)
-	if len(list) > 0 || err != nil {
-		r.q.arming.Store(true)
+	if counts[word] == 0 {
+		delete(counts, word)
 	}
-	for _, p := range list {
-		if p.armed > chunk/2 || p.armed > 0 && !p.waits || err != nil {
-			continue
-		}
-		var n int
-		n, err = r.arm(ctx, p)
-		moved = moved || n > 0
-	}
-	return moved, err
-}
-
-func (r *relay) runningReplays(ctx context.Context) ([]running, error) {
-	rows, err := store.Query(ctx, r.q.rooms.DB, runningReplays)
-	if err != nil {
-		return nil, fmt.Errorf("look for replays: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var list []running
-	for rows.Next() {
-		var p running
-		if err := rows.Scan(&p.id, &p.named, &p.armed, &p.waits); err != nil {
-			return nil, fmt.Errorf("look for replays: %w", err)
-		}
-		list = append(list, p)
-	}
-	return list, rows.Err()
-}
-
-// arm arms a chunk of a replay in one transaction, and gives how many rows that was.
-func (r *relay) arm(ctx context.Context, p running) (n int, err error) {
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
-	defer cancel()
-	done := false
-	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		r.q.touch(tx)
-		items, err := waiting(ctx, tx, p.id)
-		if err != nil {
-			return err
-		}
-		n = len(items)
-		if n == 0 && p.armed == 0 {
-			ended, err := tx.Exec(ctx, setReplay, p.id, "done", "running")
-			done = ended == 1
-			return err
-		}
-		for _, i := range items {
-			if err := r.armOne(ctx, tx, p, i); err != nil {
-				return fmt.Errorf("arm a change: %w", err)
-			}
-		}
-		return nil
-	})
-	if err == nil && done {
-		r.log(slog.LevelInfo, codeReplayEnded, nil)
-	}
-	return n, err
-}
-
-func waiting(ctx context.Context, tx *store.Tx, id string) ([]item, error) {
-	rows, err := tx.Query(ctx, waitingItems, id, chunk)
-	if err != nil {
-		return nil, fmt.Errorf("read what is to be armed: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var items []item
-	for rows.Next() {
-		var i item
-		if err := rows.Scan(&i.seq, &i.parking, &i.destination); err != nil {
-			return nil, fmt.Errorf("read what is to be armed: %w", err)
-		}
-		items = append(items, i)
-	}
-	return items, rows.Err()
-}
-
-func (r *relay) armOne(ctx context.Context, tx *store.Tx, p running, i item) error {
-	asks, named, keys := 0, 0, 0
-	for _, l := range r.lines {
-		if l.route.Destination != i.destination {
-			continue
-		}
-		if _, ok := l.route.To.(Confirmer); ok {
-			asks = 1
-		}
-		if l.route.Keys {
-			keys = 1
-		}
-	}
-	if p.named {
-		named = 1
-	}
-	n, err := tx.Exec(ctx, armRow, i.seq, i.parking, p.id, asks, named, keys)
-	if err != nil {
-		return err
-	}
-	state, why := "armed", ""
-	if n == 0 {
-		state, why = "skipped", whyElsewhere
-		if n, err = tx.Number(ctx, stillParked, i.seq, i.parking); err != nil {
-			return err
-		}
-		if n > 0 {
-			why = whyByName
-		}
-	}
-	_, err = tx.Exec(ctx, setItem, p.id, i.seq, state, why)
-	return err
+	r.Skipped += n
+	r.Why = reasons(counts)
 }

@@ -191,7 +191,7 @@ func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
 	want := Plan{Can: 2, Cannot: 1, Why: []Reason{{whyNotFound, 1}}, Items: []PlanItem{
 		{Change: "C-a-1", Destination: "address", Can: true}, {Change: "C-b-1", Destination: "address", Can: true},
 		{Change: "C-x-1", Why: whyNotFound},
-	}}
+	}, Touched: []ledger.ChangeID{"C-a-1", "C-b-1"}}
 	if diff := cmp.Diff(want, p, cmpopts.IgnoreFields(Plan{}, "At")); diff != "" {
 		t.Errorf("discard (-want +got):\n%s", diff)
 	}
@@ -227,7 +227,7 @@ func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
 func TestWhatWasNeverSentIsDiscardedOnlyByItsName(t *testing.T) {
 	h := newHouse(t, quick(), to(newNeighbour()))
 	h.enqueue(use("a", 1), use("a", 2), use("a", 3))
-	if p := h.discard(Filter{Record: "B-a"}); p.Can != 0 || p.Cannot != 3 {
+	if p := h.discard(Filter{Record: "B-a"}); p.Can != 0 || len(p.Touched) != 0 {
 		t.Errorf("by a filter: %+v", p)
 	}
 	if p := h.discard(Filter{IDs: []ledger.ChangeID{"C-a-2"}}); p.Can != 1 {
@@ -308,4 +308,69 @@ func TestAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T) {
 	}
 	h.replay(Filter{IDs: []ledger.ChangeID{"C-b-1"}})
 	h.untilState("C-b-1", Delivered)
+}
+
+// A discard holds the writer as long as it lasts, so it is bounded.
+func TestADiscardOfTooManyIsRefused(t *testing.T) {
+	n, _ := refusing()
+	cfg := quick()
+	cfg.InFlight = 64
+	h := newHouse(t, cfg, to(n))
+	h.enqueue(uses("r", mostDiscarded+1)...)
+	stop := h.run(h.queue, nil)
+	h.untilParked(mostDiscarded + 1)
+	stop()
+	err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := h.queue.Discard(ctx, tx, Filter{State: Parked}, Mark{By: "2001", At: time.Now()}, nil)
+		return err
+	})
+	if !fault.Is(err, fault.Invalid) || fault.Code(err) != codeTooMany {
+		t.Errorf("got %v", err)
+	}
+	h.discard(Filter{IDs: []ledger.ChangeID{"C-r0-1"}})
+	p := h.discard(Filter{State: Parked})
+	if p.Can != mostDiscarded || len(p.Touched) != mostDiscarded || len(p.Items) != shownOfAPlan {
+		t.Errorf("can %d, touched %d, %d items", p.Can, len(p.Touched), len(p.Items))
+	}
+}
+
+// What is parked anew after a set was frozen is none of it, however that came about; and
+// beginning writes one row, however much is parked.
+func TestWhatIsParkedAfterTheFreezeIsNoneOfIt(t *testing.T) {
+	n, refuses := refusing()
+	h := newHouse(t, quick(), to(n))
+	h.enqueue(uses("r", 3)...)
+	stop := h.run(h.queue, nil)
+	h.untilParked(3)
+	again := h.replay(Filter{IDs: []ledger.ChangeID{"C-r1-1"}})
+	h.discard(Filter{IDs: []ledger.ChangeID{"C-r2-1"}})
+	frozen, err := h.queue.Freeze(t.Context(), Filter{State: Parked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.untilReplay(again.ID, "done")
+	stop()
+	h.undiscard("C-r2-1")
+	var p Plan
+	h.tx(func(ctx context.Context, tx *store.Tx) error {
+		p, err = h.queue.BeginReplay(ctx, tx, frozen, Mark{By: "2001", At: time.Now(), Reason: "mended"})
+		if err != nil {
+			return err
+		}
+		items, err := tx.Number(ctx, `SELECT count(*) FROM outbox_replay_item WHERE replay = $1`, p.ID)
+		if items != 0 {
+			t.Errorf("beginning wrote %d items", items)
+		}
+		return err
+	})
+	refuses.Store(false)
+	h.run(h.queue, nil)
+	r := h.untilReplay(p.ID, "done")
+	if r.Total != frozen.total || r.Delivered > r.Total || r.Delivered+r.Skipped != r.Total {
+		t.Errorf("got %+v", r)
+	}
+	h.untilState("C-r0-1", Delivered)
+	if o := h.state("C-r2-1"); o.State != Parked {
+		t.Errorf("what was discarded while it was frozen: %+v", o)
+	}
 }

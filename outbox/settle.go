@@ -18,7 +18,8 @@ import (
 const (
 	isCurrent = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND number = $2 AND phase = $3`
 	moveOn    = `UPDATE outbox_owed SET phase = $4, due_at = $5, tries = $6, fails = $7, cause = $8, code = $9, detail = $10,
-		question = $11, answered = $12, receipt = $13, parking = parking + $14
+		question = $11, answered = $12, receipt = $13,
+		parking = CASE WHEN $14 > 0 THEN $14 ELSE parking END
 		WHERE seq = $1 AND number = $2 AND phase = $3`
 	toHistory = `INSERT INTO outbox_history (seq, destination, change_id, record, kind, version, enqueued_at, body, phase, number,
 		sends, tries, fails, last_at, cause, code, detail, question, answered, digest, receipt, replay, parking,
@@ -34,6 +35,7 @@ const (
 	// promote lets the oldest that is left of a lane go on.
 	promote = `UPDATE outbox_owed SET waits = 0
 		WHERE seq = (SELECT min(seq) FROM outbox_owed WHERE destination = $1 AND record = $2) AND waits = 1`
+	countParking  = `UPDATE outbox_parking SET last = last + 1`
 	insertAttempt = `INSERT INTO outbox_attempt (seq, number, confirm, at, ended_at, outcome, code, digest, replay)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	endItem = `UPDATE outbox_replay_item SET state = $3 WHERE replay = $1 AND seq = $2 AND state = 'armed'`
@@ -135,9 +137,12 @@ func (r *relay) settleOne(ctx context.Context, tx *store.Tx, f *flight, s *settl
 func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, error) {
 	v := f.verdict
 	var receipt any
-	parking := 0
+	var parking int64
 	if v.to == parked {
-		parking = 1
+		var err error
+		if parking, err = nextParking(ctx, tx); err != nil {
+			return false, err
+		}
 	}
 	if f.refused {
 		sealed, err := r.q.seal.closeReceipt(f.receipt, f.row.change, f.line.route.Destination)
@@ -158,6 +163,19 @@ func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, erro
 		return false, fmt.Errorf("settle a change: %w", err)
 	}
 	return n == 1, nil
+}
+
+// nextParking gives the number of a parking. They only grow, so that whoever freezes what is
+// parked need only remember the last.
+func nextParking(ctx context.Context, tx *store.Tx) (int64, error) {
+	if _, err := tx.Exec(ctx, countParking); err != nil {
+		return 0, fmt.Errorf("number a parking: %w", err)
+	}
+	n, err := tx.Number(ctx, lastParking)
+	if err != nil {
+		return 0, fmt.Errorf("number a parking: %w", err)
+	}
+	return n, nil
 }
 
 // receive hands the receipt to the receiver. What breaks down there is a refusal.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"strings"
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/ledger"
@@ -54,8 +53,11 @@ func (g *Gateway) Discard(ctx context.Context, who staff.Member, r DiscardReques
 		if err != nil {
 			return err
 		}
-		noteChanges(e, plan)
-		return expected(r.Count, plan)
+		e.Count = plan.Can
+		if err := expected(r.Count, plan); err != nil {
+			return err
+		}
+		return g.noteChanges(ctx, tx, e, plan.Touched)
 	})
 	return plan, err
 }
@@ -81,21 +83,11 @@ func (g *Gateway) Undiscard(ctx context.Context, who staff.Member, ids []ledger.
 			return err
 		}
 		plan, err = g.outbox.Undiscard(ctx, tx, ids, outbox.Mark{By: by(who), At: g.now(), Reason: reason}, anew)
-		noteChanges(e, plan)
-		return err
+		if err != nil {
+			return err
+		}
+		e.Count = plan.Can
+		return g.noteChanges(ctx, tx, e, plan.Touched)
 	})
 	return plan, err
-}
-
-// noteChanges says in the record how many changes a plan touches, and which, as far as a
-// plan lists them: they name no person.
-func noteChanges(e *audit.Entry, plan outbox.Plan) {
-	var names []string
-	for _, item := range plan.Items {
-		if item.Can {
-			names = append(names, string(item.Change))
-		}
-	}
-	note(e, "changes", strings.Join(names, " "))
-	e.Count = plan.Can
 }

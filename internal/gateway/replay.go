@@ -33,8 +33,10 @@ func (g *Gateway) PlanReplay(ctx context.Context, who staff.Member, f outbox.Fil
 }
 
 // Replay begins a replay of what is parked and fits the filter now: what is parked later is
-// not touched. Errors: Invalid, Denied, and Conflict where not as many can be replayed as
-// the operator expects (KKH1323); each has changed nothing and left its entry.
+// not touched. The record names the changes that were named; those of a
+// condition bear the replay's name in the entries of their deliveries. Errors: Invalid,
+// Denied, and Conflict where not as many can be replayed as the operator expects (KKH1323);
+// each has changed nothing and left its entry.
 func (g *Gateway) Replay(ctx context.Context, who staff.Member, r ReplayRequest) (plan outbox.Plan, err error) {
 	if err := validOwed(r.Filter); err != nil {
 		return plan, err
@@ -42,15 +44,27 @@ func (g *Gateway) Replay(ctx context.Context, who staff.Member, r ReplayRequest)
 	if err := validReason(r.Reason); err != nil {
 		return plan, err
 	}
+	if err := g.admitOperator(ctx, who, staff.Replay); err != nil {
+		return plan, err
+	}
+	var frozen outbox.Frozen
+	if g.outbox != nil {
+		if frozen, err = g.outbox.Freeze(ctx, r.Filter); err != nil {
+			return plan, err
+		}
+	}
 	err = g.operate(ctx, who, staff.Replay, func(ctx context.Context, tx *store.Tx, e *audit.Entry) error {
 		noteFilter(e, "begin", r.Reason, r.Filter)
-		plan, err = g.outbox.BeginReplay(ctx, tx, r.Filter, by(who), r.Reason, g.now())
+		plan, err = g.outbox.BeginReplay(ctx, tx, frozen, outbox.Mark{By: by(who), At: g.now(), Reason: r.Reason})
 		if err != nil {
 			return err
 		}
 		note(e, "replay", plan.ID)
 		e.Count = plan.Can
-		return expected(r.Count, plan)
+		if err := expected(r.Count, plan); err != nil {
+			return err
+		}
+		return g.noteChanges(ctx, tx, e, plan.Touched)
 	})
 	return plan, err
 }

@@ -39,11 +39,18 @@ CREATE TABLE outbox_owed (
   digest      BLOB,                -- keyed, of the last letter
   receipt     BLOB,                -- encrypted; what the ledger did not take
   replay      TEXT    NOT NULL,    -- the last replay that armed it
-  parking     INTEGER NOT NULL     -- how often it was parked
+  parking     INTEGER NOT NULL     -- number of its last parking; 0: never parked
 );
 CREATE INDEX outbox_owed_lane ON outbox_owed (destination, record, seq);
 CREATE INDEX outbox_owed_due ON outbox_owed (destination, due_at, seq) WHERE waits = 0 AND phase <> 'parked';
 CREATE INDEX outbox_owed_parked ON outbox_owed (destination, seq) WHERE phase = 'parked';
+CREATE INDEX outbox_owed_parking ON outbox_owed (parking) WHERE phase = 'parked';
+
+-- How many parkings there were, in one row: each has a number, and they only grow.
+CREATE TABLE outbox_parking (
+  last INTEGER NOT NULL
+);
+INSERT INTO outbox_parking (last) VALUES (0);
 
 -- What was delivered or discarded, with everything that stood of it.
 CREATE TABLE outbox_history (
@@ -92,18 +99,28 @@ CREATE TABLE outbox_attempt (
   PRIMARY KEY (seq, number)
 );
 
--- Replays and the rows that each has frozen.
+-- Replays, and what each has frozen: by the number of the last parking, so that what is
+-- parked afterwards is none of it.
 CREATE TABLE outbox_replay (
-  id     TEXT    NOT NULL PRIMARY KEY,
-  at     INTEGER NOT NULL,
-  by     TEXT    NOT NULL,         -- 職員番号
-  reason TEXT    NOT NULL,
-  named  INTEGER NOT NULL,         -- 1: each change was named
-  state  TEXT    NOT NULL          -- running, stopped, done
+  id          TEXT    NOT NULL PRIMARY KEY,
+  at          INTEGER NOT NULL,
+  by          TEXT    NOT NULL,    -- 職員番号
+  reason      TEXT    NOT NULL,
+  named       INTEGER NOT NULL,    -- 1: each change was named, and is an item from the beginning
+  state       TEXT    NOT NULL,    -- running, stopped, done
+  destination TEXT    NOT NULL,    -- of the filter, as the next three; empty or 0: any
+  record      TEXT    NOT NULL,
+  cause       TEXT    NOT NULL,
+  owed_before INTEGER NOT NULL,
+  bound       INTEGER NOT NULL,    -- number of the last parking that is meant
+  total       INTEGER NOT NULL,    -- rows that were frozen
+  reached     INTEGER NOT NULL,    -- number of the last parking that it has come to
+  filled      INTEGER NOT NULL     -- 1: it has come to all of them
 );
 CREATE INDEX outbox_replay_at ON outbox_replay (at);
 CREATE INDEX outbox_replay_running ON outbox_replay (at) WHERE state = 'running';
 
+-- The rows that a replay has come to.
 CREATE TABLE outbox_replay_item (
   replay  TEXT    NOT NULL,
   seq     INTEGER NOT NULL,        -- outbox_change.seq
