@@ -242,15 +242,22 @@ func (p mailingParts) amendment(id ledger.BeneficiaryID, version int, from ledge
 // before it, a stroke or a space in it, in wide digits. What it cannot read stays, for the
 // rules to refuse.
 func postalCode(typed string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("〒−ーｰ", r):
+	return narrowDigits(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune("〒−ーｰ", r) {
 			return -1
-		case '０' <= r && r <= '９':
+		}
+		return r
+	}, typed))
+}
+
+// narrowDigits makes ASCII digits of wide ones.
+func narrowDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if '０' <= r && r <= '９' {
 			return r - '０' + '0'
 		}
 		return r
-	}, typed)
+	}, s)
 }
 
 // amend serves POST /v1/beneficiaries/{id}/changes.

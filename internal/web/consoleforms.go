@@ -29,6 +29,11 @@ func (f registerForm) TextFields() []textField {
 	}
 }
 
+// NumberField gives the line of a guardian who is named by number.
+func (f registerForm) NumberField() textField {
+	return textField{Name: "guardian_number", Label: "保護者の宛名番号", Value: f.Number, Error: f.Errors["guardian_number"]}
+}
+
 // BornField gives the birth date of a guardian who lives elsewhere.
 func (f registerForm) BornField() dateField {
 	return dateField{Name: "born", Label: "生年月日", Value: f.Born, Error: f.Errors["born"]}

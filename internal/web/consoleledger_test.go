@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
 )
 
 // page checks a page of the console against its golden file.
@@ -183,5 +186,45 @@ func TestNumberComesBackToThePages(t *testing.T) {
 		if !bytes.Contains(record.body, []byte(want)) {
 			t.Errorf("the record's page does not say %s", want)
 		}
+	}
+}
+
+// A guardian who lives in the city is not numbered as one from elsewhere because the
+// registry did not answer: the number can be given.
+func TestGuardianIsGivenByNumberWhereTheRegistryIsDown(t *testing.T) {
+	h := build(t, nil)
+	h.openCase("K-1")
+	const unseen = "この子の世帯の人をいま表示できません"
+	looked := h.post("/console/lookup", lookingUp("certify", "case", "K-1"))
+	if bytes.Contains(looked.body, []byte(unseen)) || !bytes.Contains(looked.body, []byte("宛名番号が分かっている人")) {
+		t.Errorf("the registry answered: %s", looked.body)
+	}
+	h.next.residents = func(ledger.Question) (ledger.Answer, error) {
+		return ledger.Answer{}, fault.New(fault.Unavailable, "down").WithReason("timeout")
+	}
+	looked = h.post("/console/lookup", lookingUp("certify", "case", "K-1"))
+	wellBuilt(t, looked)
+	for _, want := range []string{"宛名番号が分かっている人", unseen, "照会し直して"} {
+		if !bytes.Contains(looked.body, []byte(want)) {
+			t.Errorf("the form does not say %s", want)
+		}
+	}
+	if bytes.Contains(looked.body, []byte(`name="choice"`)) {
+		t.Error("somebody is offered although the registry did not answer")
+	}
+	v := form("key", hidden(t, looked, "key"), "atena_number", hidden(t, looked, "atena_number"), "birth", hidden(t, looked, "birth"),
+		"unseen", hidden(t, looked, "unseen"), "case", "K-1", "aim", "certify new", "guardian", "numbered",
+		"applied_era", "令和", "applied_year", "8", "applied_month", "4", "applied_day", "1")
+	missing := h.post("/console/register", v)
+	h.page("register-unseen", http.StatusUnprocessableEntity, missing)
+	v["guardian_number"] = []string{"0000000035"}
+	if a := h.post("/console/register", v); a.status != http.StatusForbidden || !bytes.Contains(a.body, []byte("その案件の対象者ではありません")) {
+		t.Errorf("somebody who is not of the case: %d %s", a.status, a.body)
+	}
+	wide := strings.Map(func(r rune) rune { return r - '0' + '０' }, string(mother))
+	v["guardian_number"] = []string{wide}
+	done := h.post("/console/register", v)
+	if done.status != http.StatusOK || bytes.Contains(done.body, []byte("付番依頼")) {
+		t.Errorf("registered by number: %d %s", done.status, done.body)
 	}
 }

@@ -13,8 +13,11 @@ import (
 	"kakehashi/internal/staff"
 )
 
-// elsewhere is the choice of a guardian who has no 宛名番号 here.
-const elsewhere = "elsewhere"
+// The choices of a guardian whom the lookup did not show.
+const (
+	elsewhere = "elsewhere" // lives elsewhere and has no 宛名番号 here
+	byNumber  = "numbered"  // is named by a 宛名番号 that the clerk knows
+)
 
 // dateParts is a date as a form holds it.
 type dateParts struct{ Era, Year, Month, Day string }
@@ -62,7 +65,9 @@ type registerForm struct {
 	Key          string // of the press: a double click is one registration
 	Child, Birth string // Birth as ISO, taken over from the lookup
 	Choices      []choice
-	Guardian     string // the chosen 宛名番号, or elsewhere
+	Unseen       bool   // the registry could not be asked: who lives with the child is not known
+	Guardian     string // the chosen 宛名番号, elsewhere or byNumber
+	Number       string // of a guardian who is chosen by number
 	Name, Kana   string
 	Sex, Address string
 	Born         dateParts
@@ -79,6 +84,9 @@ func (registerForm) Sexes() []string { return []string{"女", "男", "不明"} }
 // Elsewhere tells whether the guardian who lives elsewhere is chosen.
 func (f registerForm) Elsewhere() bool { return f.Guardian == elsewhere }
 
+// ByNumber tells whether a guardian is chosen who is named by number.
+func (f registerForm) ByNumber() bool { return f.Guardian == byNumber }
+
 // offered makes the form for the child of a lookup; nil where the person is no child, or the
 // procedure registers nobody.
 func (w *Web) offered(r gateway.LookupResult, q gateway.LookupRequest, basis basisFields) *registerForm {
@@ -88,9 +96,13 @@ func (w *Web) offered(r gateway.LookupResult, q gateway.LookupRequest, basis bas
 	today := ledger.DateOf(w.now().In(jst))
 	f := registerForm{
 		Key: rand.Text(), Child: string(q.Person), Basis: basis,
-		Applied: partsOf(today), Born: dateParts{Era: eras()[0]},
+		Applied: partsOf(today), Born: dateParts{Era: eras()[0]}, Unseen: true,
 	}
 	for _, s := range r.Sources {
+		if s.Source == ledger.Residents {
+			answered := s.Outcome == ledger.Found || s.Outcome == ledger.NoPerson || s.Outcome == ledger.NoRecord
+			f.Unseen = !answered || r.Protection == ledger.ConcealUnread // then others are not shown either
+		}
 		for _, p := range s.Persons {
 			birth := birthOf(p)
 			switch {
@@ -131,6 +143,7 @@ func describe(f ledger.Facts) string {
 func (x *exchange) writtenRegistration() registerForm {
 	f := registerForm{
 		Key: x.field("key"), Child: x.field("atena_number"), Birth: x.field("birth"), Guardian: x.field("guardian"),
+		Unseen: x.field("unseen") != "", Number: narrowDigits(x.field("guardian_number")),
 		Name: x.field("name"), Kana: x.field("kana"), Sex: x.field("sex"), Address: x.field("address"),
 		Born: x.parts("born_"), Applied: x.parts("applied_"), Basis: x.basisFields(), Errors: map[string]string{},
 	}
@@ -165,6 +178,11 @@ func (f registerForm) registration() *ledger.Registration {
 		f.Errors["guardian"] = "＊保護者を選んでください。"
 	case elsewhere:
 		r.Guardian.Identity = f.identity()
+	case byNumber:
+		if f.Number == "" {
+			f.Errors["guardian_number"] = "＊保護者の宛名番号を入力してください。"
+		}
+		r.Guardian.Atena = ledger.AtenaNumber(f.Number)
 	default:
 		r.Guardian.Atena = ledger.AtenaNumber(f.Guardian)
 	}
