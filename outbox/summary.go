@@ -112,17 +112,22 @@ const (
 // summed is the summary that was read last.
 type summed struct {
 	turn    chan struct{} // holds one: whoever reads, or looks at what follows
-	writes  atomic.Int64  // transactions so far that wrote to the queue
+	writing atomic.Int64  // transactions under way that write to the queue: one may be committed by now
+	writes  atomic.Int64  // those that have ended
 	seen    int64         // of these, when the summary was read
 	at      time.Time     // by the monotonic clock; zero: nothing was read yet
 	reads   int
 	summary Summary
 }
 
-// touch notes, once tx has ended, that the queue may not be what it was. Every transaction
-// that writes to it must call this.
+// touch notes that the queue may not be what it was, from now on. Every transaction that
+// writes to it must call this.
 func (q *Queue) touch(tx *store.Tx) {
-	tx.Done(func(bool) { q.summed.writes.Add(1) }) // also where the reply to the commit was lost
+	q.summed.writing.Add(1)
+	tx.Done(func(bool) { // also where the reply to the commit was lost
+		q.summed.writes.Add(1)
+		q.summed.writing.Add(-1)
+	})
 }
 
 // get gives the summary, and reads it where the one that is kept is of no more use. One
@@ -134,7 +139,8 @@ func (k *summed) get(ctx context.Context, q *Queue) (Summary, error) {
 		return Summary{}, context.Cause(ctx)
 	}
 	defer func() { <-k.turn }()
-	if writes := k.writes.Load(); !k.stands(writes, q.rooms.Exclusive) {
+	alone := q.rooms.Exclusive && k.writing.Load() == 0
+	if writes := k.writes.Load(); !k.stands(writes, alone) {
 		s, err := q.readSummary(ctx)
 		if err != nil {
 			return Summary{}, err
@@ -147,8 +153,8 @@ func (k *summed) get(ctx context.Context, q *Queue) (Summary, error) {
 	return s, nil
 }
 
-// stands tells whether what was read last will do. Where another process may write to the
-// queue too, nothing says that it did not.
+// stands tells whether what was read last will do. Where somebody may be writing to the
+// queue just now, another process perhaps, nothing says that it is what it was.
 func (k *summed) stands(writes int64, alone bool) bool {
 	switch {
 	case k.at.IsZero():

@@ -36,7 +36,10 @@ func (g *Gateway) Owed(ctx context.Context, who staff.Member, f outbox.Filter) (
 	if err := g.Watch(ctx, who); err != nil || g.outbox == nil {
 		return p, err
 	}
-	if p.Summed {
+	if p.Changes, p.Next, err = g.outbox.List(ctx, f); err != nil {
+		return OwedPage{}, err
+	}
+	if p.Summed { // after the list: nothing that it shows as told is summed up as owed
 		if p.Summary, err = g.outbox.Summary(ctx); err != nil {
 			return OwedPage{}, err
 		}
@@ -48,8 +51,7 @@ func (g *Gateway) Owed(ctx context.Context, who staff.Member, f outbox.Filter) (
 			return OwedPage{}, err
 		}
 	}
-	p.Changes, p.Next, err = g.outbox.List(ctx, f)
-	return p, err
+	return p, nil
 }
 
 // OwedChanges gives the page of the changes alone, and where the next begins.
