@@ -104,6 +104,25 @@ func (l *Log) AppendAll(ctx context.Context, tx *store.Tx, entries []Entry) erro
 	return nil
 }
 
+// Unwritten is told how a transaction ended that had an entry in it and was taken back.
+// Where the database could not be written, the record could not either: Unwritten gives
+// the error as IsUnwritable, and the record is not Writable until a write of it succeeds,
+// which is tried every second. Every other error it gives back as it is, also that of a
+// caller who hung up.
+func (l *Log) Unwritten(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if !IsUnwritable(err) {
+		if !fault.Is(err, fault.Unavailable) && fault.Code(err) != "KKH3208" { // that it is damaged
+			return err
+		}
+		err = unwritable(err)
+	}
+	l.health(ctx, err)
+	return err
+}
+
 // withheld is the entry that explains an intent without an answer.
 func withheld(e Entry, reason string) Entry {
 	return Entry{

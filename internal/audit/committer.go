@@ -259,5 +259,8 @@ func (l *Log) health(ctx context.Context, err error) {
 		tell(ctx, slog.LevelInfo, "KKH3109", nil)
 		return
 	}
+	if cause := fault.Find(err).Err; cause != nil { // what stood in the way
+		err = cause
+	}
 	tell(ctx, slog.LevelError, "KKH3101", err)
 }

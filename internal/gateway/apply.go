@@ -52,7 +52,8 @@ type Waiting struct {
 //   - Conflict: somebody was first (KKH1310), or the child is registered already (KKH1311),
 //     with who and when as [ledger.Superseded].
 //
-// Unavailable means that nothing happened. Unsure means that it may have been committed:
+// Unavailable means that nothing happened; where the database cannot be written it is
+// [audit.IsUnwritable], as of a lookup. Unsure means that it may have been committed:
 // the same key again finds out. Of the result only LookupID then means something.
 func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (ApplyResult, error) {
 	if err := g.validApply(r); err != nil {
@@ -65,7 +66,7 @@ func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (
 		return nothing, g.refuse(ctx, p.entry, err)
 	}
 	if err != nil {
-		return nothing, err
+		return nothing, g.record.Unwritten(ctx, err)
 	}
 	if p.result.Repeated {
 		p.result.Owed, err = g.states(ctx, p.changes...)

@@ -69,7 +69,7 @@ func (g *Gateway) changeCase(ctx context.Context, who staff.Member, act staff.Ac
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 		return g.refuse(ctx, e, err)
 	}
-	return err
+	return g.record.Unwritten(ctx, err)
 }
 
 func (g *Gateway) validCase(c ledger.Case) error {

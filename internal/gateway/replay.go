@@ -157,7 +157,7 @@ func (g *Gateway) operate(ctx context.Context, who staff.Member, verb staff.Verb
 	if refusal(err) {
 		return g.refuse(ctx, e, err)
 	}
-	return err
+	return g.record.Unwritten(ctx, err)
 }
 
 // noteFilter says in the record what an operator did to which changes, and why. Its words

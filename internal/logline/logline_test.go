@@ -208,7 +208,7 @@ func TestFieldsLeaveRoomForTheWords(t *testing.T) {
 				attrs = append(attrs, slog.String(key, strings.Repeat("x", length)))
 			}
 			line := write(traced(t), t, logline.Options{JSON: asJSON}, "KKH3101", attrs...)
-			if len(line) > logline.Limit || !strings.Contains(line, "記録に書けないので、照会を行いません。") || !strings.Contains(line, "trace") {
+			if len(line) > logline.Limit || !strings.Contains(line, "記録に書けないので、照会も変更も行いません。") || !strings.Contains(line, "trace") {
 				t.Fatalf("%d bytes: %s", len(line), line)
 			}
 			if dropped := strings.Contains(line, "dropped"); dropped != (strings.Count(line, "x") < length*len(keys)) {
