@@ -62,7 +62,7 @@ func TestTheRelayNeverReadsTheWholeBacklog(t *testing.T) {
 	frozen, _ := running{}.next()
 	frozenOfOne, _ := running{filter: Filter{Destination: "address", Cause: CauseDown, Before: time.Now()}}.next()
 	for _, query := range []string{
-		frozen, frozenOfOne, freezeNamed, insertReplay, setReached, renumber, stillParked, oldestDue, newestDue, dueAfter, leasedRow, nextDue, isClaimed, lastSeq, headOf, isCurrent, stateOfChange, stateOfRecord, laterOfLane,
+		frozen, frozenOfOne, freezeNamed, insertReplay, setReached, renumber, stillParked, underWayOfLane, standsNow, oldestDue, newestDue, dueAfter, leasedRow, nextDue, isClaimed, lastSeq, headOf, isCurrent, stateOfChange, stateOfRecord, laterOfLane,
 		outcomeOf, waitingItems, runningReplays, laterDelivered, laterUnderWay, attemptsOfChange, oneReplay,
 		claimRow, moveOn, toHistory, deleteOwed, deleteChange, promote, demote, endItem, armRow, setItem, setReplay,
 		changeBack, owedBack, deletePast, askAnew, markLate,

@@ -25,11 +25,13 @@
 // A change is claimed in a transaction that commits its attempt's number, its lease and the
 // keyed digest of its letter; only then it is sent, outside any transaction, once, with a
 // deadline that ends before the lease. The attempt's number is the fencing token: a result
-// that comes when the row has gone on settles nothing. A row in phase receive was delivered
+// that comes when the row has gone on settles nothing, unless it is the answer to the
+// question that the row stands with. A run never takes up what it holds itself, whatever
+// becomes of the clock. A row in phase receive was delivered
 // and its receipt refused by the ledger; replayed, it takes the receipt in and sends nothing.
 //
 // Whether an unknown outcome is an outcome at all is asked not before [Config].Settle has
-// passed since the sending: until then the neighbour may still be working, and asking too
+// passed since we gave up on its answer: until then the neighbour may still be working, and asking too
 // early would have a person numbered twice. After a backup was put back everything that
 // stands as not told is such an unknown outcome, for it may have been told since.
 //
@@ -45,7 +47,7 @@
 // # Where things stand
 //
 // policy.go and gate.go decide and know neither database nor network; enqueue.go,
-// claim.go, transact.go, settle.go, late.go, replay.go, discard.go and answer.go are the transactions;
+// claim.go, transact.go, settle.go, each.go, late.go, replay.go, arm.go, discard.go and answer.go are the transactions;
 // relay.go, send.go, adopt.go, restored.go and finish.go what runs between them; list.go, plan.go and
 // summary.go what is shown; body.go how a change is kept.
 package outbox
