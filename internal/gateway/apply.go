@@ -54,7 +54,8 @@ type Waiting struct {
 //
 // Unavailable means that nothing happened; where the database cannot be written it is
 // [audit.IsUnwritable], as of a lookup. Unsure means that it may have been committed:
-// the same key again finds out. Of the result only LookupID then means something.
+// the same key again finds out. Of the result only LookupID then means something; of
+// KKH1312 also whom the first press of the key was about, Beneficiary and Number.
 func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (ApplyResult, error) {
 	if err := g.validApply(r); err != nil {
 		return ApplyResult{}, err
@@ -63,6 +64,7 @@ func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (
 	nothing := ApplyResult{LookupID: p.result.LookupID}
 	err := store.WithTx(ctx, g.db, p.carryOut)
 	if refusal(err) {
+		nothing.Beneficiary, nothing.Number = p.stood.ID, p.stood.Number
 		return nothing, g.refuse(ctx, p.entry, err)
 	}
 	if err != nil {

@@ -217,10 +217,17 @@ func TestSecondPressGivesTheFirstResult(t *testing.T) {
 	}
 
 	other := register("key-1", ledger.Party{Atena: mother})
-	_, err := h.Apply(t.Context(), worker, other)
+	told, err := h.Apply(t.Context(), worker, other)
 	h.refused(err, fault.Invalid, "KKH1312")
+	if told.Beneficiary != first.Beneficiary || told.Number != first.Number || told.Change != "" {
+		t.Errorf("what is told of the key's first press: %+v", told)
+	}
 	_, err = h.Apply(t.Context(), second, register("key-1", ledger.Party{Identity: elsewhere()}))
 	h.refused(err, fault.Denied, "KKH1313")
+	reader := auditor // of the same client: whose key it is, is told to nobody who may not press
+	reader.Client = worker.Client
+	_, err = h.Apply(t.Context(), reader, register("key-1", ledger.Party{Identity: elsewhere()}))
+	h.refused(err, fault.Denied, "KKH1213")
 
 	if err := h.CloseCase(t.Context(), staff.Member{Client: "case-system"}, "K-1"); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ type press struct {
 	entry   audit.Entry
 	result  ApplyResult
 	of      ledger.Beneficiary
-	changes []ledger.ChangeID // of a press that was carried out before
+	changes []ledger.ChangeID  // of a press that was carried out before
+	stood   ledger.Beneficiary // of a press that was carried out before with other content
 }
 
 // newBeneficiaryID is the ledger's: what a command makes is named before it is begun, so
@@ -149,13 +150,24 @@ func (p *press) amend(ctx context.Context, tx *store.Tx) ([]ledger.Change, error
 	return changes, ledgerdb.SaveMailing(ctx, tx, b, p.command.ID)
 }
 
-// repeat gives the result of the first press again.
+// repeat gives the result of the first press again. Whether the member may is asked before
+// anything of the first press is told.
 func (p *press) repeat(ctx context.Context, tx *store.Tx, first ledgerdb.Command) error {
+	if a := p.command.Amend; a != nil {
+		b, found, err := ledgerdb.BeneficiaryOf(ctx, tx, a.Beneficiary)
+		if err != nil {
+			return err
+		}
+		if found {
+			p.ask(b)
+		}
+	}
+	if _, err := p.g.judge(p.who, &p.act, &p.entry); err != nil {
+		return err
+	}
 	switch {
 	case first.By != p.command.By:
 		return fault.New(fault.Denied, "another member of staff used this key").WithCode("KKH1313").WithReason("key_of_another")
-	case first.Body != p.body:
-		return fault.New(fault.Invalid, "this key was used for something else").WithCode("KKH1312").WithReason("key_reused")
 	}
 	b, found, err := ledgerdb.BeneficiaryOf(ctx, tx, first.Beneficiary)
 	if err != nil {
@@ -164,11 +176,10 @@ func (p *press) repeat(ctx context.Context, tx *store.Tx, first ledgerdb.Command
 	if !found {
 		return fault.New(fault.Internal, "a command was carried out on a beneficiary that is gone")
 	}
-	if p.command.Amend != nil {
-		p.ask(b)
-	}
-	if _, err := p.g.judge(p.who, &p.act, &p.entry); err != nil {
-		return err
+	if first.Body != p.body {
+		p.stood = b
+		note(&p.entry, "beneficiary", string(b.ID))
+		return fault.New(fault.Invalid, "this key was used for something else").WithCode("KKH1312").WithReason("key_reused")
 	}
 	held, err := ledgerdb.HeldOf(ctx, tx, b.ID)
 	if err != nil {

@@ -336,6 +336,9 @@ func (x *exchange) mailingPage() error {
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Denied) || fault.Is(err, fault.Conflict) {
 		p := x.problem(err)
 		p.back = beneficiaryPath(id, f.Basis)
+		if p.Code == codeKeyReused {
+			p.carriedOut(result, f.Basis)
+		}
 		f.Refusal, x.cause = &p, p.Code
 		return x.renderMailing(p.Status, f)
 	}

@@ -75,6 +75,13 @@ func TestRegistrationPages(t *testing.T) {
 	if !regexp.MustCompile(`content="3;url=/console/beneficiaries/B-[0-9A-Z]{26}/owed\?aim=certify&#43;new&amp;case=K-1"`).Match(first.body) {
 		t.Errorf("the page does not look again: %s", first.body)
 	}
+	corrected := maps.Clone(v) // going back and pressing again with something put right
+	corrected["address"] = []string{"幻想県夢見市二丁目2番2号"}
+	stale := h.post("/console/register", corrected)
+	h.page("register-carried-out", http.StatusUnprocessableEntity, stale)
+	if !regexp.MustCompile(`href="/console/beneficiaries/B-[0-9A-Z]{26}\?`).Match(stale.body) || bytes.Contains(stale.body, []byte("冪等")) {
+		t.Errorf("the page of a form that was carried out: %s", stale.body)
+	}
 	again := h.post("/console/register", v)
 	if !bytes.Contains(again.body, []byte("二重には行っていません")) {
 		t.Errorf("the second click: %d %s", again.status, again.body)

@@ -223,6 +223,9 @@ func (x *exchange) registerPage() error {
 	x.id = result.LookupID
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Denied) || fault.Is(err, fault.Conflict) {
 		p := x.problem(err)
+		if p.Code == codeKeyReused {
+			p.carriedOut(result, f.Basis)
+		}
 		f.Refusal, x.cause, f.Ledger = &p, p.Code, p.Code == codeRegistered
 		return x.renderRegister(p.Status, f)
 	}
@@ -230,6 +233,15 @@ func (x *exchange) registerPage() error {
 		return err
 	}
 	return x.renderApplied(result, f.Basis, "登録しました")
+}
+
+// carriedOut says to a clerk, who knows of no key, what it means that a form was pressed
+// again with other content: going back has brought up what is done already.
+func (p *problem) carriedOut(r gateway.ApplyResult, b basisFields) {
+	p.Title = "この画面での入力は、すでに受け付けています。"
+	p.Detail = "受給者番号 " + string(r.Number) + " で登録されています。いま直した内容では、何も変更していません。"
+	p.NextAction = "いまの内容を表示して確かめてください。送付先は、そこから変えられます。ほかの登録や変更は、検索からやり直して新しい画面で行ってください。"
+	p.back = beneficiaryPath(r.Beneficiary, b)
 }
 
 func (x *exchange) renderRegister(status int, f registerForm) error {

@@ -40,6 +40,7 @@ const (
 
 	codeNoBeneficiary = "KKH1314" // no such beneficiary (package gateway)
 	codeRegistered    = "KKH1311" // the child is registered (package gateway)
+	codeKeyReused     = "KKH1312" // the key was used for something else (package gateway)
 )
 
 // problem is an error as it is told (RFC 9457). It holds nothing that the caller sent but
