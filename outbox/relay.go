@@ -243,7 +243,7 @@ func (r *relay) hear(f *flight) {
 func (r *relay) feel(f *flight) {
 	g := &f.line.gate
 	mute := fault.Is(f.err, fault.Unavailable) || !f.ask && fault.Is(f.err, fault.Unsure)
-	neither := fault.Is(f.err, fault.Internal) || f.ask && fault.Is(f.err, fault.Unsure)
+	neither := fault.Is(f.err, fault.Internal) // a question that cannot be decided was answered all the same
 	switch {
 	case neither && !g.shut:
 		return

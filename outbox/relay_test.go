@@ -171,6 +171,14 @@ func TestAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T) 
 			if o.Question != QuestionArrived || o.Cause != CauseUnsure || o.Attempts != 1 || o.Code != c.code {
 				t.Errorf("got %+v", o)
 			}
+			if name != "cannot tell" {
+				return
+			}
+			// It answered, though it could not tell: it is not to be shown as stopped.
+			until(t, "the destination is told again", func() bool {
+				s, err := h.queue.Summary(t.Context())
+				return err == nil && s.Destinations[0].Open
+			})
 		})
 	}
 }
