@@ -87,7 +87,7 @@ func demoTokenCommand(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
-	c.Flags().StringVar(&role, "role", "", "役割: case-worker, operator, auditor, case-system（省くと case-worker）")
+	c.Flags().StringVar(&role, "role", "", "役割: case-worker, operator, auditor, integrator, contractor, disclosure, approver, case-system（省くと case-worker）")
 	c.Flags().StringVar(&number, "staff", "", "職員番号")
 	required(c, "dir")
 	return c

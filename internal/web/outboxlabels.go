@@ -88,6 +88,8 @@ func owedCauseWord(cause string) string {
 		return "先の変更があとから届いた"
 	case outbox.CauseRestored:
 		return "控えから戻した（その後に届いたかもしれない）"
+	case "similar_person":
+		return "相手先によく似た人がいる"
 	case "several_numbers":
 		return "相手先に同じ人の番号が複数ある"
 	case outbox.CauseInternal, "panic":
