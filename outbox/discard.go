@@ -85,8 +85,7 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 		return p, err
 	}
 	words := map[int64]string{}
-	for i := len(rows) - 1; i >= 0; i-- { // the newest first: each stands before those put back already
-		row := rows[i]
+	for _, row := range slices.Backward(rows) { // the newest first: each stands before those put back already
 		if words[row.seq], err = whyNoUndo(ctx, tx, row); err != nil {
 			return p, err
 		}

@@ -231,7 +231,7 @@ func TestTriesRunOut(t *testing.T) {
 func TestAReceiptThatTheLedgerRefusesParksThatChangeAlone(t *testing.T) {
 	n := newNeighbour()
 	h := newHouse(t, quick(), to(n))
-	var refuse bool = true
+	refuse := true
 	var received []ledger.ChangeID
 	receiver := ledgerOf(func(_ context.Context, _ *store.Tx, c ledger.Change, _ ledger.Receipt) error {
 		if c.ID == "C-b-1" && refuse {

@@ -83,7 +83,7 @@ func (w *where) terms() (map[string]string, error) {
 	if len(w.pairs) == 0 || len(w.pairs) == 1 && w.pairs[0] == "all" {
 		return terms, nil
 	}
-	for _, pair := range strings.Split(strings.Join(w.pairs, ","), ",") {
+	for pair := range strings.SplitSeq(strings.Join(w.pairs, ","), ",") {
 		name, value, ok := strings.Cut(pair, "=")
 		switch {
 		case pair == "all":

@@ -165,8 +165,7 @@ func (p *press) repeat(ctx context.Context, tx *store.Tx, first ledgerdb.Command
 	if _, err := p.g.judge(p.who, &p.act, &p.entry); err != nil {
 		return err
 	}
-	switch {
-	case first.By != p.command.By:
+	if first.By != p.command.By {
 		return fault.New(fault.Denied, "another member of staff used this key").WithCode("KKH1313").WithReason("key_of_another")
 	}
 	b, found, err := ledgerdb.BeneficiaryOf(ctx, tx, first.Beneficiary)

@@ -190,7 +190,7 @@ func (x *exchange) pageHeaders() {
 
 // errorPage answers with a page that says what happened and what to do.
 func (x *exchange) errorPage(p problem) {
-	err := x.render(p.Status, "problem", page{Title: p.Title, Body: p})
+	err := x.render(p.Status, "problem", page{Title: p.Title, Body: &p})
 	if err != nil { // the page of last resort
 		x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		x.write(http.StatusInternalServerError, []byte("表示できませんでした（"+codeInternal+"）"))

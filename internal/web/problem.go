@@ -73,10 +73,10 @@ type problem struct {
 }
 
 // Console tells the page of the problem whether there is a console to go back to.
-func (p problem) Console() bool { return p.console }
+func (p *problem) Console() bool { return p.console }
 
 // Back gives the page of the problem the address where what stands now is seen, or "".
-func (p problem) Back() string { return p.back }
+func (p *problem) Back() string { return p.back }
 
 // fieldError says what is wrong with one member of a body, never its value.
 type fieldError struct {
