@@ -74,7 +74,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 func TestEnvironmentOverrides(t *testing.T) {
 	f, _, text := loadBytes(t, validFile(t),
 		"PATH=/bin", "KAKEHASHI_TEST_POSTGRES=anything",
-		"KAKEHASHI_LOOKUP_BUDGET=5s", "KAKEHASHI_STORE_MAX_SIZE=2GiB",
+		"KAKEHASHI_LOOKUP_BUDGET=5s", "KAKEHASHI_DATABASE_MAX_SIZE=2GiB",
 		"KAKEHASHI_STAFF_ALGORITHMS=ES256, RS256", "KAKEHASHI_NEIGHBOURS_TAX_CONCURRENCY=4")
 	if text != "" {
 		t.Fatal(text)
@@ -82,7 +82,7 @@ func TestEnvironmentOverrides(t *testing.T) {
 	if got, want := f.Lookup.Budget, 5*time.Second; got != want {
 		t.Errorf("a duration: got %v, want %v", got, want)
 	}
-	if got, want := f.Store.MaxSize, int64(2<<30); got != want {
+	if got, want := f.Database.MaxSize, int64(2<<30); got != want {
 		t.Errorf("a size: got %v, want %v", got, want)
 	}
 	if diff := cmp.Diff([]string{"ES256", "RS256"}, f.Staff.Algorithms); diff != "" {
@@ -182,7 +182,7 @@ func TestExampleIsReadBack(t *testing.T) {
 	}
 	want.Municipality.Name = "架空市: 「\"'\\ # \U000e0100 true"
 	want.Staff.RequiredACR = []string{"a,b", "true", "- x"}
-	dir := filepath.Dir(filepath.Dir(want.Store.Path))
+	dir := filepath.Dir(filepath.Dir(want.Database.Path()))
 	content, err := Render(want, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +227,7 @@ func exampleFile(t *testing.T) []byte {
 	if text != "" {
 		t.Fatal(text)
 	}
-	content, err := Render(f, filepath.Dir(filepath.Dir(f.Store.Path)))
+	content, err := Render(f, filepath.Dir(filepath.Dir(f.Database.Path())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,5 +420,24 @@ func TestRefuseSaysTheFirstAndHowManyMore(t *testing.T) {
 	p := Problem{File: "k.yaml", Line: 2, Column: 3, Code: codeMissing, Text: "「a」がありません。"}
 	if got, want := Refuse([]Problem{p, p, p}).Error(), "KKH0110 k.yaml:2:3: KKH0115 「a」がありません。（ほか 2 件）"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestStoreOfEarlierVersionsIsTheDatabase(t *testing.T) {
+	content, err := os.ReadFile("testdata/valid.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.NewReplacer("database:", "store:", "url: sqlite:data", "path: data").Replace(string(content))
+	path := filepath.Join(t.TempDir(), "kakehashi.yaml")
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, problems := Load(path, nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got, want := f.Database.Path(), filepath.Join(filepath.Dir(path), "data/kakehashi.db"); got != want {
+		t.Errorf("database: got %q, want %q", got, want)
 	}
 }

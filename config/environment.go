@@ -9,7 +9,7 @@ import (
 const prefix = "KAKEHASHI_"
 
 // variable spells the variable that overrides the key at a dotted path:
-// store.max_size is KAKEHASHI_STORE_MAX_SIZE.
+// database.max_size is KAKEHASHI_DATABASE_MAX_SIZE.
 func variable(path string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }

@@ -21,7 +21,7 @@ import (
 type File struct {
 	Municipality Municipality      `config:"municipality" doc:"自治体"`
 	Listen       web.Config        `config:"listen" doc:"APIと画面を公開するところ"`
-	Store        store.Config      `config:"store" doc:"データベース"`
+	Database     store.Config      `config:"database" doc:"データベース"`
 	Record       audit.Config      `config:"record" doc:"記録（監査証跡）の鍵と控え"`
 	Staff        staff.Config      `config:"staff" doc:"だれのトークンを信頼し、だれに何の役割を認めるか"`
 	Procedures   []staff.Procedure `config:"procedures,required" doc:"事務手続ごとに見てよい項目と根拠法令"`

@@ -159,10 +159,14 @@ func (w *writer) value(v reflect.Value, f field) string {
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case kindPath:
-		if rel, err := filepath.Rel(w.dir, v.String()); w.dir != "" && err == nil && filepath.IsLocal(rel) {
-			return quote(rel)
+		path, scheme := v.String(), ""
+		if file, ok := strings.CutPrefix(path, fileScheme); ok {
+			path, scheme = file, fileScheme
 		}
-		return quote(v.String())
+		if rel, err := filepath.Rel(w.dir, path); w.dir != "" && err == nil && filepath.IsLocal(rel) {
+			path = rel
+		}
+		return quote(scheme + path)
 	case kindText, kindDate:
 		return quote(v.String())
 	default:

@@ -113,8 +113,18 @@ func (f field) noChoice() *wrong {
 	return &wrong{codeNoChoice, fmt.Sprintf("「%s」に書けるのは %s のどれかです。", f.key, strings.Join(f.enum, ", "))}
 }
 
-// resolve counts a relative path from dir; an empty one stays empty.
+// fileScheme begins a database's URL that is a file.
+const fileScheme = "sqlite:"
+
+// resolve counts a relative path from dir, also that of a database's file; an empty one and
+// any other URL stay as they are.
 func resolve(dir, path string) string {
+	if file, ok := strings.CutPrefix(path, fileScheme); ok && file != "" {
+		return fileScheme + resolve(dir, file)
+	}
+	if strings.Contains(path, "://") {
+		return path
+	}
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}

@@ -40,7 +40,28 @@ func (d *decoder) document(content []byte) *yaml.Node {
 		return nil
 	}
 	d.refuseSharing(&doc)
+	modernise(doc.Content[0])
 	return doc.Content[0]
+}
+
+// modernise reads a file of the versions that knew SQLite alone: their store.path is
+// database.url.
+func modernise(root *yaml.Node) {
+	for i := 0; i+1 < len(root.Content) && root.Kind == yaml.MappingNode; i += 2 {
+		key, section := root.Content[i], root.Content[i+1]
+		if key.Value == "database" {
+			return
+		}
+		if key.Value != "store" || section.Kind != yaml.MappingNode {
+			continue
+		}
+		key.Value = "database"
+		for j := 0; j+1 < len(section.Content); j += 2 {
+			if path := section.Content[j+1]; section.Content[j].Value == "path" && path.Kind == yaml.ScalarNode && path.Value != "" {
+				section.Content[j].Value, path.Value = "url", fileScheme+path.Value
+			}
+		}
+	}
 }
 
 // firstInvalid finds the first byte that is no UTF-8.

@@ -111,7 +111,7 @@ func TestDyingAnywhereLosesNothingAndRepeatsNothing(t *testing.T) {
 // revive opens the database of a gateway that has died.
 func revive(t *testing.T, dir string, cfg Config, routes ...Route) *house {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "kakehashi.db")})
+	db, err := store.Open(t.Context(), store.File(filepath.Join(dir, "kakehashi.db")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func filledFinding(cfg *config.File) finding {
 // diskFinding warns when less is left than the database may still grow.
 func diskFinding(cfg *config.File) finding {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(cfg.Store.Path), &fs); err != nil {
+	if err := unix.Statfs(filepath.Dir(cfg.Database.Path()), &fs); err != nil {
 		return finding{"空き容量", "failed", "調べられません"}
 	}
 	free := fs.Bavail * uint64(max(fs.Bsize, 0))

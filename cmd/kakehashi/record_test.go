@@ -196,7 +196,7 @@ func TestNothingIsLookedUpWithoutRoomForTheRecord(t *testing.T) {
 	heard, through := listen(t, startSandbox(t, dir))
 	late, others := apartFrom(t, askable(personas(t, dir)), 4)
 	staffToken := token(t, dir, "case-worker")
-	p := startDemo(t, dir, append(through, "KAKEHASHI_STORE_MAX_SIZE=1MiB")...)
+	p := startDemo(t, dir, append(through, "KAKEHASHI_DATABASE_MAX_SIZE=1MiB")...)
 	var a attempts
 	a.until(t, p, staffToken, others, 30)
 	if len(a.given) < 50 || !heard.about(others[0].Atena) {
@@ -271,7 +271,7 @@ func apart(t testing.TB) (folder string, env []string) {
 	t.Helper()
 	folder = t.TempDir()
 	return folder, []string{
-		"KAKEHASHI_STORE_PATH=" + filepath.Join(folder, "kakehashi.db"),
+		"KAKEHASHI_DATABASE_URL=sqlite:" + filepath.Join(folder, "kakehashi.db"),
 		"KAKEHASHI_RECORD_CHECKPOINTS_FILE=" + filepath.Join(folder, "checkpoints.txt"),
 	}
 }

@@ -85,7 +85,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 	s.closers = append(s.closers, s.telemetry.close)
 
 	// The record first: without it nothing else may work.
-	if s.db, err = store.Open(ctx, cfg.Store); err != nil {
+	if s.db, err = store.Open(ctx, cfg.Database); err != nil {
 		return nil, unopened(err)
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.db.Close() })

@@ -45,7 +45,7 @@ func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
 func (h *house) open() {
 	h.t.Helper()
 	var err error
-	h.db, err = store.Open(context.Background(), store.Config{Path: h.path("kakehashi.db"), MaxSize: h.size})
+	h.db, err = store.Open(context.Background(), store.Config{URL: "sqlite:" + h.path("kakehashi.db"), MaxSize: h.size})
 	if err != nil {
 		h.t.Fatal(err)
 	}

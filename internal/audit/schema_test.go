@@ -68,7 +68,7 @@ func TestSchemaThatIsNotTheMigrationsIsFoundAndRefused(t *testing.T) {
 			h := base.copy(t)
 			h.tamper(c.statement)
 			wantKinds(t, h.verify(), c.want)
-			db, err := store.Open(t.Context(), store.Config{Path: h.path("kakehashi.db")})
+			db, err := store.Open(t.Context(), store.File(h.path("kakehashi.db")))
 			if err != nil {
 				t.Fatal(err)
 			}

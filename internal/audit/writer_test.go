@@ -209,7 +209,7 @@ func TestRecordThatCannotBeWrittenAtStartIsRefused(t *testing.T) {
 	h.start()
 	h.ask("Q-1")
 	h.stop()
-	db, err := store.Open(t.Context(), store.Config{Path: h.path("kakehashi.db")})
+	db, err := store.Open(t.Context(), store.File(h.path("kakehashi.db")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestRecordThatCannotBeWrittenAtStartIsRefused(t *testing.T) {
 	if err := errors.Join(os.Remove(spoilt.cfg.CheckpointsFile), os.Mkdir(spoilt.cfg.CheckpointsFile, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if db, err = store.Open(t.Context(), store.Config{Path: spoilt.path("kakehashi.db")}); err != nil {
+	if db, err = store.Open(t.Context(), store.File(spoilt.path("kakehashi.db"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), db, spoilt.cfg, h.keys); !IsUnwritable(err) {
@@ -248,7 +248,7 @@ func TestFullDatabaseIsRefusedAtStart(t *testing.T) {
 		}
 	}
 	h.stop()
-	db, err := store.Open(t.Context(), store.Config{Path: h.path("kakehashi.db"), MaxSize: h.size})
+	db, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + h.path("kakehashi.db"), MaxSize: h.size})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -459,7 +459,7 @@ func TestRefusedTokensAreCounted(t *testing.T) {
 	h.start()
 	h.stop()
 	var err error
-	if h.db, err = store.Open(t.Context(), store.Config{Path: h.path("kakehashi.db")}); err != nil {
+	if h.db, err = store.Open(t.Context(), store.File(h.path("kakehashi.db"))); err != nil {
 		t.Fatal(err)
 	}
 	defer h.db.Close()

@@ -305,7 +305,7 @@ func dump(ctx context.Context, tx *store.Tx, table string) (string, error) {
 
 func TestRecordOfChangesVerifies(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "kakehashi.db")
-	h := buildLedgerOn(t, storetest.OpenAt(t, store.Config{Path: db}), nil, nil)
+	h := buildLedgerOn(t, storetest.OpenAt(t, store.File(db)), nil, nil)
 	r := withMailing(h)
 	h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	_, err := h.Apply(t.Context(), second, register("key-9", ledger.Party{Identity: elsewhere()}))

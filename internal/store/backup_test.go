@@ -16,7 +16,7 @@ import (
 // TestBackupThatIsKilledLeavesNothingUnderItsName looks at the folder while the copy is
 // being made, since that is how a kill would leave it.
 func TestBackupThatIsKilledLeavesNothingUnderItsName(t *testing.T) {
-	db := storetest.OpenAt(t, store.Config{Path: filepath.Join(t.TempDir(), "k.db"), Readers: 1})
+	db := storetest.OpenAt(t, store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "k.db"), Readers: 1})
 	dir := t.TempDir()
 	file := filepath.Join(dir, "backup.db")
 	ended := make(chan error, 1)

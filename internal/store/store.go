@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,10 +40,25 @@ type DB struct {
 
 // Config says where the database lies and how large it may grow.
 type Config struct {
-	Path        string        `config:"path,required" format:"path" doc:"データベースのファイル"`
+	URL         string        `config:"url,required" format:"path" doc:"データベース。sqlite:ファイル か postgres://利用者@ホスト:ポート/データベース名"`
 	MaxSize     int64         `config:"max_size" unit:"size" default:"20GiB" doc:"データベースの大きさの上限。達すると記録を書けなくなり、照会を止めます"`
 	Readers     int           `config:"readers" default:"4" doc:"同時に読む接続の数"`
 	BusyTimeout time.Duration `config:"busy_timeout" default:"5s" doc:"ロックの解放を待つ時間の上限"`
+}
+
+// scheme begins the URL of an SQLite database; its file follows.
+const scheme = "sqlite:"
+
+// File gives the configuration of an SQLite database in a file.
+func File(path string) Config { return Config{URL: scheme + path} }
+
+// Path gives the file of an SQLite database; empty: the URL names none.
+func (c Config) Path() string {
+	path, ok := strings.CutPrefix(c.URL, scheme)
+	if !ok {
+		return ""
+	}
+	return path
 }
 
 // minSize is what an empty schema and a day's work need.
@@ -51,8 +67,8 @@ const minSize = 1 << 20
 // Validate tells what is wrong with the configuration, or nil.
 func (c Config) Validate() error {
 	switch {
-	case c.Path == "":
-		return fault.New(fault.Invalid, "データベースのファイルを指定してください").WithCode("KKH3210").WithField("path")
+	case c.Path() == "":
+		return fault.New(fault.Invalid, "sqlite:ファイル の形でデータベースを指定してください").WithCode("KKH3210").WithField("url")
 	case c.MaxSize != 0 && c.MaxSize < minSize:
 		return fault.New(fault.Invalid, "1MiB以上にしてください").WithCode("KKH3210").WithField("max_size")
 	case c.Readers < 0 || c.Readers > 64:
@@ -81,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	path, err := filepath.Abs(cfg.Path)
+	path, err := filepath.Abs(cfg.Path())
 	if err != nil {
 		return nil, fmt.Errorf("find the database: %w", err)
 	}

@@ -222,7 +222,7 @@ func TestCommitOutlivesItsCaller(t *testing.T) {
 
 func TestNoRoomThenRoomAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
-	db := storetest.OpenAt(t, store.Config{Path: path, MaxSize: 1 << 20})
+	db := storetest.OpenAt(t, store.Config{URL: "sqlite:" + path, MaxSize: 1 << 20})
 	fill := func() error {
 		return store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
 			for i := range 8 {
@@ -254,8 +254,8 @@ func TestNoRoomThenRoomAgain(t *testing.T) {
 
 func TestSecondGatewayIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
-	db := storetest.OpenAt(t, store.Config{Path: path})
-	_, err := store.Open(t.Context(), store.Config{Path: path})
+	db := storetest.OpenAt(t, store.File(path))
+	_, err := store.Open(t.Context(), store.File(path))
 	wantKind(t, err, fault.Conflict, "KKH3201")
 	if want := fmt.Sprintf("pid %d", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want the text to name %s", err, want)
@@ -263,7 +263,7 @@ func TestSecondGatewayIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := store.Open(t.Context(), store.Config{Path: path})
+	again, err := store.Open(t.Context(), store.File(path))
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
@@ -276,7 +276,7 @@ func TestSecondGatewayIsRefused(t *testing.T) {
 
 func TestFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k 100%?#.db")
-	db := storetest.OpenAt(t, store.Config{Path: path})
+	db := storetest.OpenAt(t, store.File(path))
 	addCase(t, db, "A")
 	for _, name := range []string{path, path + "-wal", path + ".lock"} {
 		info, err := os.Stat(name)
@@ -292,7 +292,7 @@ func TestFileIsPrivate(t *testing.T) {
 func TestForeignAndNewerFilesAreRefusedAndLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	newer := filepath.Join(dir, "newer.db")
-	db := storetest.OpenAt(t, store.Config{Path: newer})
+	db := storetest.OpenAt(t, store.File(newer))
 	err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9001, 1)")
 		return err
@@ -320,7 +320,7 @@ func TestForeignAndNewerFilesAreRefusedAndLeftAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = store.Open(t.Context(), store.Config{Path: c.path})
+		_, err = store.Open(t.Context(), store.File(c.path))
 		wantKind(t, err, c.kind, c.code)
 		_, err = store.OpenReadOnly(t.Context(), c.path)
 		wantKind(t, err, c.kind, c.code)
@@ -332,14 +332,14 @@ func TestForeignAndNewerFilesAreRefusedAndLeftAlone(t *testing.T) {
 			t.Errorf("%s was changed", c.path)
 		}
 	}
-	if _, err := store.Open(t.Context(), store.Config{Path: newer}); err == nil || !strings.Contains(err.Error(), "9001") {
+	if _, err := store.Open(t.Context(), store.File(newer)); err == nil || !strings.Contains(err.Error(), "9001") {
 		t.Errorf("got %v, want a refusal that names the version", err)
 	}
 }
 
 func TestReadOnlyBesideARunningGateway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
-	db := storetest.OpenAt(t, store.Config{Path: path})
+	db := storetest.OpenAt(t, store.File(path))
 	addCase(t, db, "A")
 	reader, err := store.OpenReadOnly(t.Context(), path)
 	if err != nil {
@@ -361,7 +361,7 @@ func TestReadOnlyBesideARunningGateway(t *testing.T) {
 
 func TestBackupWhileRunning(t *testing.T) {
 	dir := t.TempDir()
-	db := storetest.OpenAt(t, store.Config{Path: filepath.Join(dir, "k.db")})
+	db := storetest.OpenAt(t, store.File(filepath.Join(dir, "k.db")))
 	addCase(t, db, "A")
 	file := filepath.Join(dir, "backup.db")
 	reader, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "k.db"))
@@ -383,7 +383,7 @@ func TestBackupWhileRunning(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup: %v, %v, want mode 0600", info, err)
 	}
-	restored := storetest.OpenAt(t, store.Config{Path: file})
+	restored := storetest.OpenAt(t, store.File(file))
 	if got := countCases(t, restored); got != 1 {
 		t.Errorf("cases in the backup: got %d, want 1", got)
 	}
@@ -395,11 +395,11 @@ func TestBackupWhileRunning(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	for _, c := range []store.Config{
-		{}, {Path: "x", MaxSize: 1}, {Path: "x", Readers: -1}, {Path: "x", BusyTimeout: -1},
+		{}, {URL: "sqlite:x", MaxSize: 1}, {URL: "sqlite:x", Readers: -1}, {URL: "sqlite:x", BusyTimeout: -1},
 	} {
 		wantKind(t, c.Validate(), fault.Invalid, "KKH3210")
 	}
-	if err := (store.Config{Path: "x"}).Validate(); err != nil {
+	if err := (store.File("x")).Validate(); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestLostReplyToCommitIsUnsure(t *testing.T) {
-	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "k.db")})
+	db, err := Open(t.Context(), File(filepath.Join(t.TempDir(), "k.db")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestWiden(t *testing.T) {
 }
 
 func TestBulkKeepsEveryRow(t *testing.T) {
-	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "k.db")})
+	db, err := Open(t.Context(), File(filepath.Join(t.TempDir(), "k.db")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestBulkKeepsEveryRow(t *testing.T) {
 }
 
 func TestNumberIsReadInATransactionAlone(t *testing.T) {
-	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "k.db")})
+	db, err := Open(t.Context(), File(filepath.Join(t.TempDir(), "k.db")))
 	if err != nil {
 		t.Fatal(err)
 	}

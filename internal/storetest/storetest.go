@@ -11,7 +11,7 @@ import (
 // Open opens an empty database in a folder of the test and closes it when the test ends.
 func Open(t testing.TB) *store.DB {
 	t.Helper()
-	return OpenAt(t, store.Config{Path: filepath.Join(t.TempDir(), "kakehashi.db")})
+	return OpenAt(t, store.File(filepath.Join(t.TempDir(), "kakehashi.db")))
 }
 
 // OpenAt opens the database that cfg says and closes it when the test ends.

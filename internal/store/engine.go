@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+
+	"kakehashi/internal/fault"
+)
+
+// Engine is which database is underneath.
+type Engine string
+
+// The engines. Where SQL differs between them, the package that owns the table has a text
+// for each.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// Engine tells which database is underneath.
+func (db *DB) Engine() Engine { return SQLite }
+
+// Engine tells which database is underneath.
+func (tx *Tx) Engine() Engine { return SQLite }
+
+// Lock takes a named lock of this database for the rest of the transaction, and waits for
+// it where another transaction, of whatever process, has it. On SQLite there is nothing to
+// take: one transaction writes at a time.
+func (tx *Tx) Lock(_ context.Context, _ string) error {
+	if tx.w == nil {
+		return fault.New(fault.Internal, "a lock was taken on a snapshot")
+	}
+	return tx.failed
+}
+
+// TryLock is Lock without waiting: false where another transaction has it.
+func (tx *Tx) TryLock(ctx context.Context, name string) (bool, error) {
+	err := tx.Lock(ctx, name)
+	return err == nil, err
+}
+
+// Ring tells the other processes on this database, soon and without waiting, that there is
+// something to do about a topic. It is a hint: one may be lost, several may become one. On
+// SQLite there is no other process.
+func (db *DB) Ring(_ string) {}
+
+// Listen calls woken, which must not wait, whenever another process rings for the topic, and
+// once after each time the connection was lost. It returns when ctx ends.
+func (db *DB) Listen(ctx context.Context, _ string, _ func()) { <-ctx.Done() }
