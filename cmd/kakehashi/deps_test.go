@@ -99,6 +99,7 @@ func importMap() map[string][]arrow {
 		"internal/sandbox":         {},
 		"internal/staff":           {{"internal/fault", errs}, {"internal/ledger", words}},
 		"internal/store":           {{"internal/fault", errs}},
+		"internal/servers":         {},
 		"internal/storetest":       {{"internal/store", "opens a database for a test"}},
 		"internal/volatile":        {},
 		"internal/web": {
@@ -126,7 +127,7 @@ func importMap() map[string][]arrow {
 // testOnly may be imported by tests, beyond the map, and by no shipped code but what the
 // map says.
 func testOnly() []string {
-	return []string{"internal/adaptertest", "internal/sandbox", "internal/storetest"}
+	return []string{"internal/adaptertest", "internal/sandbox", "internal/servers", "internal/storetest"}
 }
 
 // topLevel is what the customer fixed; hidden entries are free.
