@@ -95,7 +95,7 @@ func demoConfig(city *sandbox.City, dir string) *config.File {
 func newConfig(dir string) *config.File {
 	f := config.Defaults()
 	keys := filepath.Join(dir, "keys")
-	f.Database = store.File(filepath.Join(dir, "kakehashi.db"))
+	f.Database.URL = store.File(filepath.Join(dir, "kakehashi.db")).URL
 	f.Record.MACKeyFile = filepath.Join(keys, audit.MACKeyName)
 	f.Record.SigningKeyFile = filepath.Join(keys, audit.SigningKeyName)
 	f.Record.PublicKeyFile = filepath.Join(keys, audit.PublicKeyName)
