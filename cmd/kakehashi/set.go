@@ -272,14 +272,31 @@ func (s *set) delivering(ctx context.Context) web.Probe {
 	return p
 }
 
-// serve serves on the listener until ctx ends, then stops in order: no new requests, those
-// under way finish, the record flushes and seals the rest, all is closed.
+// door is where a set's requests come in: its own listener, or its part of a host's.
+type door struct {
+	open func() error                // lets requests in until it is shut, or fails
+	shut func(context.Context) error // lets nobody in any more and waits for who is inside
+}
+
+// serve serves on the listener until ctx ends, then stops as run does.
 func (s *set) serve(ctx context.Context, l net.Listener) error {
+	server := s.web.Server()
+	return s.run(ctx, door{shut: server.Shutdown, open: func() error {
+		err := s.listen(server, l)
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("serve the API: %w", err)
+	}})
+}
+
+// run does the set's work until ctx ends or a part of it fails, then stops in order: no new
+// requests, those under way finish, the record flushes and seals the rest, all is closed.
+func (s *set) run(ctx context.Context, d door) error {
 	recording, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRecording()
 	work, stopWork := context.WithCancel(recording)
 	defer stopWork()
-	server := s.web.Server()
 	all, failed := errgroup.WithContext(recording)
 	all.Go(func() error { return s.record.Run(recording) })
 	told := make(chan struct{})
@@ -287,20 +304,14 @@ func (s *set) serve(ctx context.Context, l net.Listener) error {
 		defer close(told)
 		return s.outbox.Run(work, s.gateway)
 	})
-	all.Go(func() error {
-		err := s.listen(server, l)
-		if errors.Is(err, http.ErrServerClosed) {
-			return nil
-		}
-		return fmt.Errorf("serve the API: %w", err)
-	})
+	all.Go(d.open)
 	select {
 	case <-ctx.Done():
 	case <-failed.Done():
 	}
 	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	err := server.Shutdown(down)
+	err := d.shut(down)
 	stopWork()
 	<-told // what the relay settles last is recorded too
 	stopRecording()

@@ -32,6 +32,7 @@ type telemetry struct {
 	tracer  *sdktrace.TracerProvider
 	meter   *sdkmetric.MeterProvider
 	handler http.Handler
+	metrics prometheus.Gatherer // what handler tells
 }
 
 // newTelemetry makes the providers. The views drop what a caller can choose freely: the
@@ -77,6 +78,7 @@ func newTelemetry(ctx context.Context, endpoint, municipality string) (*telemetr
 		tracer:  sdktrace.NewTracerProvider(traces...),
 		meter:   sdkmetric.NewMeterProvider(metrics...),
 		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		metrics: registry,
 	}, nil
 }
 
