@@ -146,7 +146,7 @@ func (x *exchange) apply(r gateway.ApplyRequest) error {
 	if result.Repeated {
 		status = http.StatusOK
 	}
-	x.w.Header().Set("Location", "/v1/beneficiaries/"+string(result.Beneficiary))
+	x.w.Header().Set("Location", x.web.cfg.Base+"/v1/beneficiaries/"+string(result.Beneficiary))
 	return x.answer(status, appliedAnswer{
 		ID: string(result.Beneficiary), Number: string(result.Number), ChangeID: string(result.Change), Version: result.Version,
 		Owed: spellOwed(result.Owed), Waiting: spellWaiting(result.Waiting), LookupID: string(result.LookupID), Repeated: result.Repeated,

@@ -53,6 +53,7 @@ type Verification struct {
 
 // page is what every page shows around its body.
 type page struct {
+	Base     string // what stands before every path
 	Title    string
 	City     string
 	Label    string
@@ -155,7 +156,7 @@ func (x *exchange) actAs(role staff.Role) error {
 // render sends a page.
 func (x *exchange) render(status int, name string, p page) error {
 	p.At = x.web.now().In(jst).Format("2006-01-02 15:04:05")
-	p.LookupID = string(x.id)
+	p.Base, p.LookupID = x.web.cfg.Base, string(x.id)
 	if c := x.web.rooms.Console; c != nil {
 		p.City, p.Label = c.City, c.Label
 	}

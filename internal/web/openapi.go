@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	_ "embed"
 	"net/http"
 )
@@ -17,6 +18,6 @@ func (x *exchange) openAPI() error {
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
-	x.write(http.StatusOK, description)
+	x.write(http.StatusOK, bytes.Replace(description, []byte(`"url": "/"`), []byte(`"url": "`+x.web.cfg.Base+`/"`), 1))
 	return nil
 }

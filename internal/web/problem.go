@@ -159,7 +159,7 @@ func (x *exchange) problem(err error) problem {
 	f := fault.Find(err)
 	code := codeOf(err, f.Kind)
 	p := problem{
-		Type: "/problems/" + code, Code: code, Status: status(f, code), Instance: string(x.id), Reason: f.Reason,
+		Type: x.web.cfg.Base + "/problems/" + code, Code: code, Status: status(f, code), Instance: string(x.id), Reason: f.Reason,
 		Retryable: f.Kind == fault.Unavailable, TraceID: x.trace(), token: f.Reason != "missing",
 		console: x.web.rooms.Console != nil,
 	}

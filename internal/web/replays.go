@@ -129,7 +129,7 @@ func (x *exchange) replayChanges() error {
 		return err
 	}
 	if plan.ID != "" {
-		x.w.Header().Set("Location", "/v1/outbox/replays/"+plan.ID)
+		x.w.Header().Set("Location", x.web.cfg.Base+"/v1/outbox/replays/"+plan.ID)
 	}
 	return x.answer(http.StatusAccepted, spellPlan(plan))
 }

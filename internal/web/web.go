@@ -28,6 +28,7 @@ type Config struct {
 	TLSCertificate string `config:"tls_certificate" format:"path" doc:"サーバー証明書(PEM、中間証明書を含む)"`
 	TLSKey         string `config:"tls_key" format:"path" doc:"サーバー証明書の秘密鍵(PEM)"`
 	Plain          bool   `config:"plain" default:"false" doc:"TLSを前段の装置に任せ、この機器の外へも平文で待ち受けるか"`
+	Base           string `config:"-"` // what a host puts before every path and takes off again, as in /132012; empty: nothing
 }
 
 // Validate tells what is wrong with the configuration; nil: nothing.
@@ -96,6 +97,9 @@ type Web struct {
 func New(cfg Config, r Rooms) (*Web, error) {
 	if r.Gateway == nil || r.Tokens == nil || r.Breakers == nil || r.Ready == nil || r.Log == nil {
 		return nil, fault.New(fault.Internal, "web: a room is missing")
+	}
+	if r.Console != nil && cfg.Base != "" {
+		return nil, fault.New(fault.Internal, "web: the console stands at the root alone")
 	}
 	if r.Traces == nil {
 		r.Traces = noop.NewTracerProvider()
