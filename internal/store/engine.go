@@ -17,25 +17,44 @@ const (
 )
 
 // Engine tells which database is underneath.
-func (db *DB) Engine() Engine { return SQLite }
+func (db *DB) Engine() Engine {
+	if db.pg != nil {
+		return Postgres
+	}
+	return SQLite
+}
 
 // Engine tells which database is underneath.
-func (tx *Tx) Engine() Engine { return SQLite }
+func (tx *Tx) Engine() Engine {
+	if tx.pg != nil {
+		return Postgres
+	}
+	return SQLite
+}
 
 // Lock takes a named lock of this database for the rest of the transaction, and waits for
 // it where another transaction, of whatever process, has it. On SQLite there is nothing to
 // take: one transaction writes at a time.
-func (tx *Tx) Lock(_ context.Context, _ string) error {
-	if tx.w == nil {
-		return fault.New(fault.Internal, "a lock was taken on a snapshot")
-	}
-	return tx.failed
+func (tx *Tx) Lock(ctx context.Context, name string) error {
+	_, err := tx.lock(ctx, name, true)
+	return err
 }
 
 // TryLock is Lock without waiting: false where another transaction has it.
 func (tx *Tx) TryLock(ctx context.Context, name string) (bool, error) {
-	err := tx.Lock(ctx, name)
-	return err == nil, err
+	return tx.lock(ctx, name, false)
+}
+
+func (tx *Tx) lock(ctx context.Context, name string, wait bool) (taken bool, err error) {
+	switch {
+	case tx.w == nil && (tx.pg == nil || tx.pg.snapshot):
+		return false, fault.New(fault.Internal, "a lock was taken on a snapshot")
+	case tx.failed != nil:
+		return false, tx.failed
+	case tx.pg != nil:
+		return tx.lockPG(ctx, name, wait)
+	}
+	return true, nil
 }
 
 // Ring tells the other processes on this database, soon and without waiting, that there is

@@ -15,6 +15,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+//go:embed migrations/postgres/*.sql
+var pgMigrations embed.FS
+
 // migrate brings the schema up to date, each step in a transaction of its own. The lock
 // on the database keeps others out meanwhile.
 func migrate(ctx context.Context, pool *sql.DB) error {

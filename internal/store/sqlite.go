@@ -189,6 +189,9 @@ func classify(err error) error {
 		meant.Err = fmt.Errorf("SQLite result %d", e.Code())
 		return meant
 	}
+	if meant := classifyPG(err); meant != nil {
+		return meant
+	}
 	return &fault.Error{Kind: fault.Internal, What: "use the database", Err: err}
 }
 

@@ -32,6 +32,7 @@ type DB struct {
 	writer  *writer // nil: opened for reading alone
 	readers *sql.DB
 	lock    *lock // nil: opened for reading alone
+	pg      *cluster // nil: SQLite
 	close   func() error
 
 	mu       sync.Mutex
@@ -44,6 +45,20 @@ type Config struct {
 	MaxSize     int64         `config:"max_size" unit:"size" default:"20GiB" doc:"データベースの大きさの上限。達すると記録を書けなくなり、照会を止めます"`
 	Readers     int           `config:"readers" default:"4" doc:"同時に読む接続の数"`
 	BusyTimeout time.Duration `config:"busy_timeout" default:"5s" doc:"ロックの解放を待つ時間の上限"`
+
+	// What follows is for PostgreSQL.
+	Schema            string        `config:"schema" default:"kakehashi" doc:"（PostgreSQL）表を置くスキーマ。自治体ごとに1つ"`
+	PasswordFile      string        `config:"password_file" format:"path" doc:"（PostgreSQL）パスワードだけを書いたファイル。URLには書けません"`
+	OwnerURL          string        `config:"owner_url" doc:"（PostgreSQL）kakehashi migrate が使う、表の持ち主のURL。省くと url と同じ"`
+	OwnerPasswordFile string        `config:"owner_password_file" format:"path" doc:"（PostgreSQL）持ち主のパスワードだけを書いたファイル"`
+	Auditor           string        `config:"auditor" doc:"（PostgreSQL）記録だけを読める利用者の名前。kakehashi migrate が権限を与えます"`
+	Pool              int           `config:"pool" default:"4" doc:"（PostgreSQL）接続の数の上限"`
+	StatementTimeout  time.Duration `config:"statement_timeout" default:"30s" doc:"（PostgreSQL）1つの文を待つ時間の上限"`
+	LockTimeout       time.Duration `config:"lock_timeout" default:"10s" doc:"（PostgreSQL）ほかの処理の終わりを待つ時間の上限"`
+	ConnectTimeout    time.Duration `config:"connect_timeout" default:"5s" doc:"（PostgreSQL）つながるまで待つ時間の上限"`
+	TLS               string        `config:"tls" enum:"verify-full,verify-ca,require,off" doc:"（PostgreSQL）通信の暗号化。省くと verify-full、同じ機械の中なら off"`
+	TLSCA             string        `config:"tls_ca" format:"path" doc:"（PostgreSQL）サーバーの証明書を出した認証局の証明書"`
+	Pooler            bool          `config:"pooler" doc:"（PostgreSQL）間に PgBouncer（トランザクション単位）があれば true"`
 }
 
 // scheme begins the URL of an SQLite database; its file follows.
@@ -61,11 +76,22 @@ func (c Config) Path() string {
 	return path
 }
 
+// Engine tells which database the URL names.
+func (c Config) Engine() Engine {
+	if strings.HasPrefix(c.URL, pgScheme) {
+		return Postgres
+	}
+	return SQLite
+}
+
 // minSize is what an empty schema and a day's work need.
 const minSize = 1 << 20
 
 // Validate tells what is wrong with the configuration, or nil.
 func (c Config) Validate() error {
+	if c.Engine() == Postgres {
+		return c.validatePG()
+	}
 	switch {
 	case c.Path() == "":
 		return fault.New(fault.Invalid, "sqlite:ファイル の形でデータベースを指定してください").WithCode("KKH3210").WithField("url")
@@ -86,6 +112,9 @@ func (c Config) withDefaults() Config {
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = 5 * time.Second
 	}
+	if c.Engine() == Postgres {
+		return c.withDefaultsPG()
+	}
 	return c
 }
 
@@ -96,6 +125,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if cfg.Engine() == Postgres {
+		return openPG(ctx, cfg)
 	}
 	path, err := filepath.Abs(cfg.Path())
 	if err != nil {

@@ -49,148 +49,160 @@ func wantKind(t *testing.T, err error, kind fault.Kind, code string) {
 }
 
 func TestCommitAndRollback(t *testing.T) {
-	db := storetest.Open(t)
-	var told []bool
-	addOne := func(id string, result error) error {
-		return store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
-			tx.Done(func(committed bool) { told = append(told, committed) })
-			if _, err := tx.Exec(ctx, newCase, id, "new", time.Now(), "x"); err != nil {
-				return err
-			}
-			var n int
-			if err := tx.QueryRow(ctx, "SELECT count(*) FROM ledger_case WHERE id = $1", id).Scan(&n); err != nil || n != 1 {
-				t.Errorf("the transaction does not see its own row: %d, %v", n, err)
-			}
-			return result
-		})
-	}
-	if err := addOne("A", nil); err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-	refused := fault.New(fault.Conflict, "no")
-	if err := addOne("B", refused); !errors.Is(err, refused) {
-		t.Errorf("the function's error: got %v", err)
-	}
-	if err := addOne("A", nil); !fault.Is(err, fault.Conflict) {
-		t.Errorf("the same key again: got %v, want a Conflict", err)
-	}
-	if got := countCases(t, db); got != 1 {
-		t.Errorf("cases: got %d, want 1", got)
-	}
-	if got, want := fmt.Sprint(told), "[true false false]"; got != want {
-		t.Errorf("told: got %s, want %s", got, want)
-	}
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		var told []bool
+		addOne := func(id string, result error) error {
+			return store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+				tx.Done(func(committed bool) { told = append(told, committed) })
+				if _, err := tx.Exec(ctx, newCase, id, "new", time.Now(), "x"); err != nil {
+					return err
+				}
+				var n int
+				if err := tx.QueryRow(ctx, "SELECT count(*) FROM ledger_case WHERE id = $1", id).Scan(&n); err != nil || n != 1 {
+					t.Errorf("the transaction does not see its own row: %d, %v", n, err)
+				}
+				return result
+			})
+		}
+		if err := addOne("A", nil); err != nil {
+			t.Fatalf("commit: %v", err)
+		}
+		refused := fault.New(fault.Conflict, "no")
+		if err := addOne("B", refused); !errors.Is(err, refused) {
+			t.Errorf("the function's error: got %v", err)
+		}
+		if err := addOne("A", nil); !fault.Is(err, fault.Conflict) {
+			t.Errorf("the same key again: got %v, want a Conflict", err)
+		}
+		if got := countCases(t, db); got != 1 {
+			t.Errorf("cases: got %d, want 1", got)
+		}
+		if got, want := fmt.Sprint(told), "[true false false]"; got != want {
+			t.Errorf("told: got %s, want %s", got, want)
+		}
+	})
 }
 
 func TestFailTakesBackWhatReturnsNil(t *testing.T) {
-	db := storetest.Open(t)
-	no := fault.New(fault.Unavailable, "not whole")
-	err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, newCase, "A", "", "", "")
-		tx.Fail(no)
-		return err
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		no := fault.New(fault.Unavailable, "not whole")
+		err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, newCase, "A", "", "", "")
+			tx.Fail(no)
+			return err
+		})
+		if !errors.Is(err, no) || countCases(t, db) != 0 {
+			t.Errorf("got %v and %d cases, want the failure and none", err, countCases(t, db))
+		}
 	})
-	if !errors.Is(err, no) || countCases(t, db) != 0 {
-		t.Errorf("got %v and %d cases, want the failure and none", err, countCases(t, db))
-	}
 }
 
 func TestNestedTransactionIsRefusedAndDoesNotWait(t *testing.T) {
-	db := storetest.Open(t)
-	err := store.WithTx(t.Context(), db, func(ctx context.Context, _ *store.Tx) error {
-		if !store.InTx(ctx) {
-			t.Error("InTx says no inside a transaction")
-		}
-		return store.WithTx(ctx, db, func(context.Context, *store.Tx) error { return nil })
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		err := store.WithTx(t.Context(), db, func(ctx context.Context, _ *store.Tx) error {
+			if !store.InTx(ctx) {
+				t.Error("InTx says no inside a transaction")
+			}
+			return store.WithTx(ctx, db, func(context.Context, *store.Tx) error { return nil })
+		})
+		wantKind(t, err, fault.Internal, "")
+		addCase(t, db, "after")
 	})
-	wantKind(t, err, fault.Internal, "")
-	addCase(t, db, "after")
 }
 
 func TestPanicInATransactionTakesItBack(t *testing.T) {
-	db := storetest.Open(t)
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic was swallowed")
-			}
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			_ = store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+				if _, err := tx.Exec(ctx, newCase, "A", "new", "", ""); err != nil {
+					t.Error(err)
+				}
+				panic("boom")
+			})
 		}()
-		_ = store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
-			if _, err := tx.Exec(ctx, newCase, "A", "new", "", ""); err != nil {
-				t.Error(err)
-			}
-			panic("boom")
-		})
-	}()
-	if got := countCases(t, db); got != 0 {
-		t.Errorf("cases after a panic: got %d, want 0", got)
-	}
-	addCase(t, db, "after")
+		if got := countCases(t, db); got != 0 {
+			t.Errorf("cases after a panic: got %d, want 0", got)
+		}
+		addCase(t, db, "after")
+	})
 }
 
 func TestSnapshotDoesNotMove(t *testing.T) {
-	db := storetest.Open(t)
-	addCase(t, db, "A")
-	err := store.Read(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
-		count := func() (n int) {
-			if err := tx.QueryRow(ctx, "SELECT count(*) FROM ledger_case").Scan(&n); err != nil {
-				t.Error(err)
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		addCase(t, db, "A")
+		err := store.Read(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+			count := func() (n int) {
+				if err := tx.QueryRow(ctx, "SELECT count(*) FROM ledger_case").Scan(&n); err != nil {
+					t.Error(err)
+				}
+				return n
 			}
-			return n
+			before := count()
+			addCase(t, db, "B") // the writer does not wait for the reader
+			if after := count(); after != before {
+				t.Errorf("the snapshot moved from %d to %d", before, after)
+			}
+			_, err := tx.Exec(ctx, newCase, "C", "", "", "")
+			wantKind(t, err, fault.Internal, "")
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		before := count()
-		addCase(t, db, "B") // the writer does not wait for the reader
-		if after := count(); after != before {
-			t.Errorf("the snapshot moved from %d to %d", before, after)
-		}
-		_, err := tx.Exec(ctx, newCase, "C", "", "", "")
-		wantKind(t, err, fault.Internal, "")
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestQuerySeesWhatIsCommittedAndGivesItsReaderBack(t *testing.T) {
-	db := storetest.Open(t)
-	count := func(ctx context.Context, query string, args ...any) (n int, err error) {
-		rows, err := store.Query(ctx, db, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		for rows.Next() {
-			n++
-		}
-		return n, errors.Join(rows.Err(), rows.Close())
-	}
-	const named = "SELECT id FROM ledger_case WHERE procedure = $1"
-	for want := range 20 { // more than there are readers
-		if got, err := count(t.Context(), named, "new"); err != nil || got != want {
-			t.Fatalf("got %d rows, %v; want %d", got, err, want)
-		}
-		addCase(t, db, fmt.Sprint(want))
-	}
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			if got, err := count(t.Context(), named, "new"); err != nil || got != 20 {
-				t.Errorf("at once: got %d rows, %v; want 20", got, err)
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		count := func(ctx context.Context, query string, args ...any) (n int, err error) {
+			rows, err := store.Query(ctx, db, query, args...)
+			if err != nil {
+				return 0, err
 			}
-		})
-	}
-	all.Wait()
-	if _, err := count(t.Context(), "SELECT nothing FROM ledger_case"); !fault.Is(err, fault.Internal) {
-		t.Errorf("a query that is none: got %v, want Internal", err)
-	}
-	if _, err := count(t.Context(), named, struct{}{}); !fault.Is(err, fault.Internal) {
-		t.Errorf("an argument of no known type: got %v, want Internal", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := count(ctx, named, "new"); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("cancelled: got %v, want Unavailable", err)
-	}
+			for rows.Next() {
+				n++
+			}
+			return n, errors.Join(rows.Err(), rows.Close())
+		}
+		const named = "SELECT id FROM ledger_case WHERE procedure = $1"
+		for want := range 20 { // more than there are readers
+			if got, err := count(t.Context(), named, "new"); err != nil || got != want {
+				t.Fatalf("got %d rows, %v; want %d", got, err, want)
+			}
+			addCase(t, db, fmt.Sprint(want))
+		}
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if got, err := count(t.Context(), named, "new"); err != nil || got != 20 {
+					t.Errorf("at once: got %d rows, %v; want 20", got, err)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := count(t.Context(), "SELECT nothing FROM ledger_case"); !fault.Is(err, fault.Internal) {
+			t.Errorf("a query that is none: got %v, want Internal", err)
+		}
+		if _, err := count(t.Context(), named, struct{}{}); !fault.Is(err, fault.Internal) {
+			t.Errorf("an argument of no known type: got %v, want Internal", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := count(ctx, named, "new"); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("cancelled: got %v, want Unavailable", err)
+		}
+	})
 }
 
 func TestWaitingForTheTurnEndsWithTheContext(t *testing.T) {
@@ -208,16 +220,18 @@ func TestWaitingForTheTurnEndsWithTheContext(t *testing.T) {
 }
 
 func TestCommitOutlivesItsCaller(t *testing.T) {
-	db := storetest.Open(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	err := store.WithTx(ctx, db, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, newCase, "A", "", "", "")
-		cancel()
-		return err
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := store.WithTx(ctx, db, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, newCase, "A", "", "", "")
+			cancel()
+			return err
+		})
+		if err != nil || countCases(t, db) != 1 {
+			t.Errorf("got %v and %d cases, want the transaction committed", err, countCases(t, db))
+		}
 	})
-	if err != nil || countCases(t, db) != 1 {
-		t.Errorf("got %v and %d cases, want the transaction committed", err, countCases(t, db))
-	}
 }
 
 func TestNoRoomThenRoomAgain(t *testing.T) {

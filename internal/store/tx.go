@@ -15,6 +15,7 @@ type Tx struct {
 	w      *writer   // nil: a snapshot
 	read   *sql.Tx   // nil: a transaction
 	conn   *sql.Conn // of a snapshot
+	pg     *pgTx     // nil: SQLite
 	failed error     // the first failure after which the transaction cannot go on
 	done   []func(committed bool)
 }
@@ -37,8 +38,11 @@ func WithTx(ctx context.Context, db *DB, f func(context.Context, *Tx) error) err
 	if InTx(ctx) {
 		return fault.New(fault.Internal, "a transaction was begun inside a transaction").WithReason("nested")
 	}
-	if db.writer == nil {
+	if db.writer == nil && (db.pg == nil || db.pg.readOnly) {
 		return fault.New(fault.Internal, "the database was opened for reading alone")
+	}
+	if db.pg != nil {
+		return withTxPG(ctx, db.pg, f)
 	}
 	w := db.writer
 	if err := w.take(ctx); err != nil {
@@ -110,6 +114,9 @@ func (tx *Tx) Bulk(ctx context.Context, query string, rows [][]any) error {
 }
 
 func (tx *Tx) write(ctx context.Context, query string, rows [][]any) (int64, error) {
+	if tx.pg != nil {
+		return tx.writePG(ctx, query, rows)
+	}
 	if tx.w == nil {
 		return 0, fault.New(fault.Internal, "a snapshot was written to")
 	}
@@ -126,6 +133,9 @@ func (tx *Tx) write(ctx context.Context, query string, rows [][]any) (int64, err
 // Number runs, inside a transaction, a query for one number. Its statement stays prepared,
 // so that a query that is part of every transaction costs little.
 func (tx *Tx) Number(ctx context.Context, query string, args ...any) (int64, error) {
+	if tx.pg != nil {
+		return tx.numberPG(ctx, query, args)
+	}
 	if tx.w == nil {
 		return 0, fault.New(fault.Internal, "a statement was to stay prepared on a snapshot")
 	}
@@ -140,6 +150,9 @@ func (tx *Tx) Number(ctx context.Context, query string, args ...any) (int64, err
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	if tx.failed != nil {
 		return nil, tx.failed
+	}
+	if tx.pg != nil {
+		return tx.queryPG(ctx, query, args)
 	}
 	values, err := valuesOf(args)
 	if err != nil {
@@ -178,6 +191,9 @@ func (tx *Tx) Fail(err error) {
 // Read runs f on a snapshot: all its queries see the database as it was at the first.
 // It waits for one of the readers as long as ctx lives, never for the writer.
 func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err error) {
+	if db.pg != nil {
+		return readPG(ctx, db.pg, f)
+	}
 	conn, err := db.readers.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to read: %w", classify(err))
@@ -204,6 +220,9 @@ func Read(ctx context.Context, db *DB, f func(context.Context, *Tx) error) (err 
 // must be one of a few that never change. The caller closes the rows; until then one of the
 // readers is taken.
 func Query(ctx context.Context, db *DB, query string, args ...any) (*Rows, error) {
+	if db.pg != nil {
+		return queryPG(ctx, db.pg, query, args)
+	}
 	stmt, err := db.prepare(ctx, query) //nolint:sqlclosecheck // closed with the readers
 	if err != nil {
 		return nil, fmt.Errorf("prepare a query: %w", classify(err))
@@ -251,19 +270,42 @@ func valuesOf(args []any) ([]any, error) {
 }
 
 // Rows are the rows of a query.
-type Rows struct{ rows *sql.Rows }
+type Rows struct {
+	rows *sql.Rows
+	pg   *pgRows // nil: SQLite
+}
 
 // Next goes to the next row; false after the last, and where Err says why not.
-func (r *Rows) Next() bool { return r.rows.Next() }
+func (r *Rows) Next() bool {
+	if r.pg != nil {
+		return r.pg.next()
+	}
+	return r.rows.Next()
+}
 
 // Scan copies the columns of the row.
-func (r *Rows) Scan(into ...any) error { return classify(r.rows.Scan(into...)) }
+func (r *Rows) Scan(into ...any) error {
+	if r.pg != nil {
+		return r.pg.scan(into)
+	}
+	return classify(r.rows.Scan(into...))
+}
 
 // Err tells what ended the rows before the last; nil: nothing.
-func (r *Rows) Err() error { return classify(r.rows.Err()) }
+func (r *Rows) Err() error {
+	if r.pg != nil {
+		return r.pg.err()
+	}
+	return classify(r.rows.Err())
+}
 
 // Close ends the query. Closing twice is safe.
-func (r *Rows) Close() error { return classify(r.rows.Close()) }
+func (r *Rows) Close() error {
+	if r.pg != nil {
+		return r.pg.close()
+	}
+	return classify(r.rows.Close())
+}
 
 // Row is the first row of a query.
 type Row struct {
