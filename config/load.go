@@ -21,17 +21,21 @@ func Load(path string, env []string) (*File, []Problem) {
 }
 
 // load fills target, a pointer to a struct with config tags.
-func load(target any, path string, env []string) []Problem {
+func load(target any, path string, env []string) []Problem { return decode(target, path, env).problems }
+
+// decode is load that also gives what it knows: where everything stands.
+func decode(target any, path string, env []string) *decoder {
 	v := reflect.ValueOf(target).Elem()
 	fields, err := describe(v.Type())
-	if err != nil {
-		return []Problem{{File: path, Line: 1, Column: 1, Code: codeDeclared, Text: err.Error()}}
-	}
 	d := newDecoder(path, fields)
+	if err != nil {
+		d.complain(place{line: 1, column: 1}, codeDeclared, "%v", err)
+		return d
+	}
 	content, err := readFile(path)
 	if err != nil {
 		d.complain(place{line: 1, column: 1}, codeUnreadable, "%v", err)
-		return d.problems
+		return d
 	}
 	d.override(env)
 	if root := d.document(content); root != nil {
@@ -39,7 +43,7 @@ func load(target any, path string, env []string) []Problem {
 		d.validate(v, fields, "")
 	}
 	sortProblems(d.problems)
-	return d.problems
+	return d
 }
 
 // readFile reads a file of a bounded size. Its errors are Japanese and name no path: the

@@ -5,22 +5,30 @@ import (
 	"reflect"
 )
 
-// SchemaID names the schema; it is a name, nothing is fetched from it.
-const SchemaID = "urn:kakehashi:config"
+// SchemaID and HostSchemaID name the schemas; they are names, nothing is fetched from them.
+const (
+	SchemaID     = "urn:kakehashi:config"
+	HostSchemaID = "urn:kakehashi:host"
+)
 
 // Schema gives the JSON Schema (2020-12) of the file for editors. It says what the tags
 // say; what only a Validate knows, it does not.
-func Schema() ([]byte, error) { return schemaOf(reflect.TypeFor[File]()) }
+func Schema() ([]byte, error) { return schemaOf(reflect.TypeFor[File](), SchemaID, "Kakehashi の設定ファイル") }
 
-func schemaOf(t reflect.Type) ([]byte, error) {
+// HostSchema gives that of a host's file.
+func HostSchema() ([]byte, error) {
+	return schemaOf(reflect.TypeFor[Host](), HostSchemaID, "Kakehashi の設定ファイル（複数の自治体）")
+}
+
+func schemaOf(t reflect.Type, id, title string) ([]byte, error) {
 	fields, err := describe(t)
 	if err != nil {
 		return nil, err
 	}
 	s := objectSchema(fields)
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["$id"] = SchemaID
-	s["title"] = "Kakehashi の設定ファイル"
+	s["$id"] = id
+	s["title"] = title
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, err
