@@ -33,11 +33,11 @@ func TestTokensServeUntilTheyExpire(t *testing.T) {
 func TestDropSparesWhatWasRenewed(t *testing.T) {
 	store := NewTokens()
 	store.Put("a", Token{Value: "new", Expires: time.Now().Add(time.Minute)})
-	store.Drop("a", "old")
+	store.Drop(t.Context(), "a", Token{Value: "old"})
 	if _, ok := store.Get("a"); !ok {
 		t.Error("Drop of the old value took the new token")
 	}
-	store.Drop("a", "new")
+	store.Drop(t.Context(), "a", Token{Value: "new"})
 	if _, ok := store.Get("a"); ok {
 		t.Error("Drop left the token")
 	}

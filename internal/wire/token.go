@@ -34,21 +34,28 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeRequest(req)
 		return nil, err
 	}
-	resp, err := a.next.RoundTrip(bearing(req, token))
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
+	out := bearing(req, token)
+	for renewals := 0; ; renewals++ {
+		resp, err := a.next.RoundTrip(out)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
+		}
+		a.tokens.drop(req.Context(), token)
+		// A token that another gateway fetched may be as old as ours; one fetched for this
+		// request is not.
+		if renewals > 0 && !token.Found || renewals == 2 {
+			return resp, nil
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, refusalLimit)) // to use the connection again
+		resp.Body.Close()
+		if token, err = a.tokens.take(req.Context()); err != nil {
+			return nil, err
+		}
+		out = bearing(req, token)
+		if out.Body, err = req.GetBody(); err != nil {
+			return nil, fmt.Errorf("rewind the request: %w", err)
+		}
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, refusalLimit)) // to use the connection again
-	resp.Body.Close()
-	a.tokens.drop(token)
-	if token, err = a.tokens.take(req.Context()); err != nil {
-		return nil, err
-	}
-	again := bearing(req, token)
-	if again.Body, err = req.GetBody(); err != nil {
-		return nil, fmt.Errorf("rewind the request: %w", err)
-	}
-	return a.next.RoundTrip(again)
 }
 
 // bearing gives a copy of the request with the token in it: a RoundTripper must not change
@@ -119,7 +126,9 @@ func (s *tokenSource) take(ctx context.Context) (volatile.Token, error) {
 }
 
 // drop forgets a token that the neighbour refused.
-func (s *tokenSource) drop(token volatile.Token) { s.store.Drop(s.key, token.Value) }
+func (s *tokenSource) drop(ctx context.Context, token volatile.Token) {
+	s.store.Drop(ctx, s.key, token)
+}
 
 // renew starts a request for a token, or joins the one that is under way. Ahead of time it
 // does nothing, and gives nil, for a while after one has failed.
@@ -143,15 +152,27 @@ func (s *tokenSource) renew(ctx context.Context, ahead bool) *flight {
 		close(f.done)
 		return f
 	}
-	ctx, s.stop = context.WithTimeoutCause(context.WithoutCancel(ctx), s.timeout, errCall)
-	s.flight = f
-	s.flown.Go(func() { s.fly(ctx, f) })
+	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), s.timeout, errCall)
+	s.flight, s.stop = f, stop
+	s.flown.Go(func() { s.fly(ctx, stop, f) })
 	return f
 }
 
-// fly makes the request and lands the flight.
-func (s *tokenSource) fly(ctx context.Context, f *flight) {
-	f.token, f.err = s.fetch(ctx)
+// fly takes the token that another gateway fetched, or makes the request, and lands the
+// flight. The other gateways hear of a new token when nobody here waits for it any more.
+func (s *tokenSource) fly(ctx context.Context, stop context.CancelFunc, f *flight) {
+	defer stop()
+	found := false
+	if f.token, found = s.store.Find(ctx, s.key); !found {
+		f.token, f.err = s.fetch(ctx)
+	}
+	s.land(f)
+	if f.err == nil && !found {
+		s.store.Share(ctx, s.key)
+	}
+}
+
+func (s *tokenSource) land(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.err == nil {
@@ -159,7 +180,6 @@ func (s *tokenSource) fly(ctx context.Context, f *flight) {
 	} else {
 		s.quiet = time.Now().Add(min(s.early/4, 15*time.Second))
 	}
-	s.stop()
 	s.flight = nil
 	close(f.done)
 }
