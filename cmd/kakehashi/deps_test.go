@@ -101,7 +101,7 @@ func importMap() map[string][]arrow {
 		"internal/store":           {{"internal/fault", errs}},
 		"internal/servers":         {},
 		"internal/storetest":       {{"internal/store", "opens a database for a test"}},
-		"internal/volatile":        {},
+		"internal/volatile":        {{"internal/fault", errs}},
 		"internal/web": {
 			{"internal/audit", "spells the entries that gateway found"},
 			{"internal/fault", "chooses the status"},
