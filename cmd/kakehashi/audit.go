@@ -74,7 +74,7 @@ func verifyInput(dir, publicKey, checkpoints string, publicOnly bool) (audit.Ver
 	if err != nil {
 		return audit.VerifyInput{}, err
 	}
-	in := audit.VerifyInput{DB: f.Database.Path(), Checkpoints: f.Record.CheckpointsFile, PublicKeyFile: f.Record.PublicKeyFile}
+	in := audit.VerifyInput{DB: f.Database, Checkpoints: f.Record.CheckpointsFile, PublicKeyFile: f.Record.PublicKeyFile}
 	if publicKey != "" {
 		in.PublicKeyFile = publicKey
 	}

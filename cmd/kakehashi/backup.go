@@ -28,7 +28,7 @@ kakehashi.db-shm は消す）→ kakehashi audit verify --dir DIR → ゲート�
 			if err != nil {
 				return err
 			}
-			db, err := store.OpenReadOnly(c.Context(), f.Database.Path())
+			db, err := store.OpenReadOnly(c.Context(), f.Database)
 			if err != nil {
 				return err
 			}

@@ -317,7 +317,7 @@ func TestRecordOfChangesVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := audit.Verify(t.Context(), audit.VerifyInput{
-		DB: db, Checkpoints: filepath.Join(h.keys, "checkpoints.txt"),
+		DB: store.File(db), Checkpoints: filepath.Join(h.keys, "checkpoints.txt"),
 		PublicKeyFile: filepath.Join(h.keys, audit.PublicKeyName), MACKeyFile: filepath.Join(h.keys, audit.MACKeyName),
 	})
 	if err != nil {

@@ -16,7 +16,12 @@ import (
 // Backup writes the database, as it is at one moment, to a new file that only its owner
 // may read, while the gateway runs or not. It is a Conflict where the file exists. When
 // it returns nil the file is on the disk under its name; before, nothing bears that name.
+// PostgreSQL has tools of its own for that: there it is a Conflict that names them.
 func Backup(ctx context.Context, db *DB, file string) (err error) {
+	if db.pg != nil {
+		return fault.New(fault.Conflict, "a PostgreSQL database is not backed up by this program; use pg_dump -Fc --schema=%s", db.pg.cfg.Schema).
+			WithCode("KKH3227").WithReason("postgres")
+	}
 	if _, err := os.Lstat(file); err == nil {
 		return nameTaken()
 	} else if !errors.Is(err, os.ErrNotExist) {

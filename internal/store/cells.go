@@ -20,11 +20,15 @@ type Cells struct {
 	stmt driver.Stmt
 	rows driver.Rows
 	read int
+	pg   *cursor // nil: SQLite
 }
 
 // Cells runs a query on a snapshot and goes to its first row. Several may be open at once;
 // each is closed before the snapshot ends.
 func (tx *Tx) Cells(ctx context.Context, query string) (*Cells, error) {
+	if tx.pg != nil && tx.pg.snapshot {
+		return tx.cellsPG(ctx, query)
+	}
 	if tx.read == nil {
 		return nil, fault.New(fault.Internal, "cells were read outside of a snapshot")
 	}
@@ -61,6 +65,9 @@ func (tx *Tx) Cells(ctx context.Context, query string) (*Cells, error) {
 // Next goes to the next row; Live tells whether there is one.
 func (c *Cells) Next() error {
 	c.Live = false
+	if c.pg != nil {
+		return c.nextPG()
+	}
 	if c.read++; c.read%1024 == 0 && c.ctx.Err() != nil {
 		return fmt.Errorf("read on: %w", classify(c.ctx.Err()))
 	}
@@ -74,6 +81,11 @@ func (c *Cells) Next() error {
 
 // Close ends the query. Closing twice is safe.
 func (c *Cells) Close() error {
+	if c.pg != nil {
+		open := c.pg
+		c.pg = nil
+		return open.close(c.ctx)
+	}
 	var errs []error
 	if c.rows != nil {
 		errs = append(errs, c.rows.Close())
@@ -83,4 +95,22 @@ func (c *Cells) Close() error {
 	}
 	c.rows, c.stmt = nil, nil
 	return classify(errors.Join(errs...))
+}
+
+func (tx *Tx) cellsPG(ctx context.Context, query string) (*Cells, error) {
+	pg, err := tx.cursorPG(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cells{ctx: ctx, pg: pg}
+	if err := c.nextPG(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cells) nextPG() (err error) {
+	c.Row, err = c.pg.next(c.ctx)
+	c.Live = err == nil && c.Row != nil
+	return err
 }

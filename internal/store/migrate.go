@@ -51,8 +51,12 @@ func tooNew(stands, newest int64) error {
 }
 
 // newestVersion gives the version of the last migration that this program knows.
-func newestVersion() (int64, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+func newestVersion(engine Engine) (int64, error) {
+	files, pattern := migrations, "migrations/*.sql"
+	if engine == Postgres {
+		files, pattern = pgMigrations, "migrations/postgres/*.sql"
+	}
+	names, err := fs.Glob(files, pattern)
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("list the migrations: %w", err)
 	}

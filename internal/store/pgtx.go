@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,6 +22,7 @@ type pgTx struct {
 	conn     *pgxpool.Conn
 	snapshot bool
 	doubtful bool // a statement on the connection was cut off
+	cursors  int  // how many were opened
 }
 
 // withTxPG is WithTx on PostgreSQL. Any number run at the same time, at READ COMMITTED.
@@ -154,26 +155,6 @@ func (tx *Tx) writePG(ctx context.Context, query string, rows [][]any) (n int64,
 		return tag.RowsAffected(), tx.settle(ctx, err)
 	}
 	return tx.severalPG(ctx, query, args)
-}
-
-// severalPG runs the statement once for each row of arguments, in one round trip.
-func (tx *Tx) severalPG(ctx context.Context, query string, rows [][]any) (changed int64, err error) {
-	var b pgx.Batch
-	for _, row := range rows {
-		b.Queue(query, row...)
-	}
-	results := tx.pg.conn.SendBatch(ctx, &b)
-	for range rows {
-		tag, failed := results.Exec()
-		if err = failed; err != nil {
-			break
-		}
-		changed += tag.RowsAffected()
-	}
-	if closing := results.Close(); err == nil {
-		err = closing
-	}
-	return changed, tx.settle(ctx, err)
 }
 
 func (tx *Tx) numberPG(ctx context.Context, query string, args []any) (n int64, err error) {
@@ -330,7 +311,9 @@ func hash32(text string) int32 {
 // integer is a whole number for whatever type the statement has it as.
 type integer int64
 
-func (n integer) Int64Value() (pgtype.Int8, error) { return pgtype.Int8{Int64: int64(n), Valid: true}, nil }
+func (n integer) Int64Value() (pgtype.Int8, error) {
+	return pgtype.Int8{Int64: int64(n), Valid: true}, nil
+}
 
 func (n integer) TextValue() (pgtype.Text, error) {
 	return pgtype.Text{String: fmt.Sprint(int64(n)), Valid: true}, nil
@@ -338,11 +321,26 @@ func (n integer) TextValue() (pgtype.Text, error) {
 
 func (n integer) BoolValue() (pgtype.Bool, error) { return pgtype.Bool{Bool: n != 0, Valid: true}, nil }
 
-// pgArgs turns arguments into what PostgreSQL keeps: the same cells as on SQLite. A text
+// unfitText tells whether PostgreSQL cannot hold a text.
+func unfitText(text string) bool { return strings.IndexByte(text, 0) >= 0 || !utf8.ValidString(text) }
+
+// pgArgs turns arguments into what PostgreSQL keeps: the same cells as on SQLite, and, on
+// PostgreSQL alone, arrays of numbers, texts and bytes for statements that take many rows. A text
 // that PostgreSQL cannot hold is Invalid; it was not sent, and the transaction goes on.
 func pgArgs(args []any) ([]any, error) {
 	values := make([]any, len(args))
 	for i, arg := range args {
+		switch arg := arg.(type) {
+		case []int64, [][]byte:
+			values[i] = arg
+			continue
+		case []string:
+			if slices.ContainsFunc(arg, unfitText) {
+				return nil, fault.New(fault.Invalid, "argument %d has a text that the database cannot hold", i+1).WithReason("text")
+			}
+			values[i] = arg
+			continue
+		}
 		v, err := value(arg)
 		if err != nil {
 			return nil, fault.New(fault.Internal, "argument %d has a type that the database does not know", i+1)
@@ -356,7 +354,7 @@ func pgArgs(args []any) ([]any, error) {
 				values[i] = integer(1)
 			}
 		case string:
-			if strings.IndexByte(v, 0) >= 0 || !utf8.ValidString(v) {
+			if unfitText(v) {
 				return nil, fault.New(fault.Invalid, "argument %d is a text that the database cannot hold", i+1).WithReason("text")
 			}
 			values[i] = v

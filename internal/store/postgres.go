@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"kakehashi/internal/fault"
 )
@@ -20,12 +21,15 @@ type cluster struct {
 	readers  chan struct{} // a place for each reader: one connection fewer than there are
 	readOnly bool
 	closed   atomic.Bool
+	wides    sync.Map // INSERT to wide
 }
 
 // grace is how much longer than the server the program waits for a statement: a server
 // that stands still does not end it by itself.
 const grace = 5 * time.Second
 
+// openPG opens a schema for the gateway. Where the role owns it, it is brought up to date;
+// another role finds it so, or is told who has to do it.
 func openPG(ctx context.Context, cfg Config) (*DB, error) {
 	c, err := newCluster(ctx, cfg)
 	if err != nil {
@@ -33,10 +37,59 @@ func openPG(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{pg: c}
 	db.close = sync.OnceValue(c.shut)
-	if err := migratePG(ctx, cfg); err != nil {
+	if err := c.ready(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// openReadOnlyPG opens a schema for reading alone. One that does not exist is NotFound.
+func openReadOnlyPG(ctx context.Context, cfg Config) (*DB, error) {
+	c, err := newCluster(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c.readOnly = true
+	c.readers = make(chan struct{}, cfg.Pool)
+	db := &DB{pg: c}
+	db.close = sync.OnceValue(c.shut)
+	state, err := c.inspect(ctx)
+	if err == nil && !state.marked {
+		err = fault.New(fault.NotFound, "there is no schema of that name").WithCode("KKH3204")
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// ready sees to it that the schema is ours and up to date.
+func (c *cluster) ready(ctx context.Context) error {
+	newest, err := newestVersion(Postgres)
+	if err != nil {
+		return err
+	}
+	state, err := c.inspect(ctx)
+	if err != nil || state.version == newest {
+		return err
+	}
+	if !state.may || c.cfg.Pooler {
+		return fault.New(fault.Conflict, "the database is of schema version %d and this program needs %d; run kakehashi migrate", state.version, newest).
+			WithCode("KKH3224").WithReason("older_version")
+	}
+	owned := c.cfg
+	owned.OwnerURL = "" // it may be done as who we are
+	_, _, err = migratePG(ctx, owned)
+	return err
+}
+
+// inspect looks at the schema as the gateway's role.
+func (c *cluster) inspect(ctx context.Context) (s pgState, err error) {
+	ctx, cancel := c.patience(ctx)
+	defer cancel()
+	pool := stdlib.OpenDBFromPool(c.pool)
+	defer func() { err = errors.Join(err, classify(pool.Close())) }()
+	return inspectPG(ctx, pool, c.cfg)
 }
 
 func newCluster(ctx context.Context, cfg Config) (*cluster, error) {
@@ -115,4 +168,21 @@ func discardConn(ctx context.Context, conn *pgxpool.Conn) {
 	defer cancel()
 	_ = conn.Conn().Close(ctx) // it is of no more use whatever becomes of it
 	conn.Release()
+}
+
+// Partitions makes the partitions of this month and the next three, where the database has
+// any, and gives how many there were none of. A gateway calls it when it starts and once a
+// day. One that cannot be had now is made at the next call.
+func (db *DB) Partitions(ctx context.Context) (made int64, err error) {
+	if db.pg == nil {
+		return 0, nil
+	}
+	err = WithTx(ctx, db, func(ctx context.Context, tx *Tx) error {
+		made, err = tx.Number(ctx, "SELECT kakehashi_partitions()")
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("make the partitions: %w", err)
+	}
+	return made, nil
 }

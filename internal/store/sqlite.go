@@ -110,7 +110,7 @@ func identify(ctx context.Context, pool *sql.DB) (fresh bool, err error) {
 		return false, fault.New(fault.Conflict, "the file is a database, but not Kakehashi's").
 			WithCode("KKH3203").WithReason("foreign_file")
 	}
-	newest, err := newestVersion()
+	newest, err := newestVersion(SQLite)
 	if err != nil {
 		return false, err
 	}

@@ -31,7 +31,7 @@ type DB struct {
 	path    string
 	writer  *writer // nil: opened for reading alone
 	readers *sql.DB
-	lock    *lock // nil: opened for reading alone
+	lock    *lock    // nil: opened for reading alone
 	pg      *cluster // nil: SQLite
 	close   func() error
 
@@ -204,8 +204,15 @@ func cannotOpen(err error) error {
 // OpenReadOnly opens the database of a gateway that may be running, for reading alone.
 // It is NotFound where there is no file. It changes nothing, and creates no file where
 // that can be avoided: beside a file in WAL mode SQLite needs two small ones.
-func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
-	path, err := filepath.Abs(path)
+func OpenReadOnly(ctx context.Context, cfg Config) (*DB, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Engine() == Postgres {
+		return openReadOnlyPG(ctx, cfg)
+	}
+	path, err := filepath.Abs(cfg.Path())
 	if err != nil {
 		return nil, fmt.Errorf("find the database: %w", err)
 	}

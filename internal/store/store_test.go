@@ -336,7 +336,7 @@ func TestForeignAndNewerFilesAreRefusedAndLeftAlone(t *testing.T) {
 		}
 		_, err = store.Open(t.Context(), store.File(c.path))
 		wantKind(t, err, c.kind, c.code)
-		_, err = store.OpenReadOnly(t.Context(), c.path)
+		_, err = store.OpenReadOnly(t.Context(), store.File(c.path))
 		wantKind(t, err, c.kind, c.code)
 		after, err := os.ReadFile(c.path)
 		if err != nil {
@@ -355,7 +355,7 @@ func TestReadOnlyBesideARunningGateway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
 	db := storetest.OpenAt(t, store.File(path))
 	addCase(t, db, "A")
-	reader, err := store.OpenReadOnly(t.Context(), path)
+	reader, err := store.OpenReadOnly(t.Context(), store.File(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +369,7 @@ func TestReadOnlyBesideARunningGateway(t *testing.T) {
 	}
 	err = store.WithTx(t.Context(), reader, func(context.Context, *store.Tx) error { return nil })
 	wantKind(t, err, fault.Internal, "")
-	_, err = store.OpenReadOnly(t.Context(), path+".none")
+	_, err = store.OpenReadOnly(t.Context(), store.File(path+".none"))
 	wantKind(t, err, fault.NotFound, "KKH3204")
 }
 
@@ -378,7 +378,7 @@ func TestBackupWhileRunning(t *testing.T) {
 	db := storetest.OpenAt(t, store.File(filepath.Join(dir, "k.db")))
 	addCase(t, db, "A")
 	file := filepath.Join(dir, "backup.db")
-	reader, err := store.OpenReadOnly(t.Context(), filepath.Join(dir, "k.db"))
+	reader, err := store.OpenReadOnly(t.Context(), store.File(filepath.Join(dir, "k.db")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,7 +423,7 @@ func TestEmptyFileIsNotBackedUp(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.OpenReadOnly(t.Context(), path)
+	db, err := store.OpenReadOnly(t.Context(), store.File(path))
 	if err != nil {
 		t.Fatal(err)
 	}
