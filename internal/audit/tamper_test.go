@@ -18,7 +18,7 @@ import (
 
 func (h *house) input() VerifyInput {
 	return VerifyInput{
-		DB: h.path("kakehashi.db"), Checkpoints: h.cfg.CheckpointsFile,
+		DB: store.File(h.path("kakehashi.db")), Checkpoints: h.cfg.CheckpointsFile,
 		PublicKeyFile: h.cfg.PublicKeyFile, MACKeyFile: h.cfg.MACKeyFile,
 	}
 }

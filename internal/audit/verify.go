@@ -14,8 +14,8 @@ import (
 
 // VerifyInput says what is to be verified, and with what. Everything is a path.
 type VerifyInput struct {
-	DB            string // the database, of a gateway that runs or not, or a copy
-	Checkpoints   string // the file of checkpoints
+	DB            store.Config // the database, of a gateway that runs or not, or a copy
+	Checkpoints   string       // the file of checkpoints
 	PublicKeyFile string
 	MACKeyFile    string // the keyed hash's key; empty: what is not sealed is not checked
 }
