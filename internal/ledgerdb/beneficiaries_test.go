@@ -55,7 +55,11 @@ func add(ctx context.Context, tx *store.Tx, child ledger.AtenaNumber) (ledger.Be
 }
 
 func TestBeneficiaryIsReadAsItWasKept(t *testing.T) {
-	db := storetest.Open(t)
+	storetest.Engines(t, testBeneficiaryIsReadAsItWasKept)
+}
+
+func testBeneficiaryIsReadAsItWasKept(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	in(t, db, func(ctx context.Context, tx *store.Tx) error {
 		b, err := add(ctx, tx, "1")
 		if err != nil {
@@ -86,7 +90,11 @@ func TestBeneficiaryIsReadAsItWasKept(t *testing.T) {
 }
 
 func TestPersonIsFoundByNumberAndByIdentity(t *testing.T) {
-	db := storetest.Open(t)
+	storetest.Engines(t, testPersonIsFoundByNumberAndByIdentity)
+}
+
+func testPersonIsFoundByNumberAndByIdentity(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	in(t, db, func(ctx context.Context, tx *store.Tx) error {
 		b, err := add(ctx, tx, "1")
 		if err != nil {
@@ -114,7 +122,11 @@ func TestPersonIsFoundByNumberAndByIdentity(t *testing.T) {
 }
 
 func TestNumbersRunAndBearACheckDigit(t *testing.T) {
-	db := storetest.Open(t)
+	storetest.Engines(t, testNumbersRunAndBearACheckDigit)
+}
+
+func testNumbersRunAndBearACheckDigit(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	in(t, db, func(ctx context.Context, tx *store.Tx) error {
 		for _, want := range []ledger.BeneficiaryNumber{"0000018", "0000026", "0000034", "0000042", "0000059"} {
 			if got, err := ledgerdb.NextNumber(ctx, tx); err != nil || got != want {
@@ -134,8 +146,10 @@ func TestNumbersRunAndBearACheckDigit(t *testing.T) {
 	})
 }
 
-func TestCommandIsBegunOnce(t *testing.T) {
-	db := storetest.Open(t)
+func TestCommandIsBegunOnce(t *testing.T) { storetest.Engines(t, testCommandIsBegunOnce) }
+
+func testCommandIsBegunOnce(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	first := ledgerdb.Command{ID: "C-1", Body: "digest", By: "1001", At: at, Kind: "registration", Beneficiary: "B-1", Version: 1}
 	in(t, db, func(ctx context.Context, tx *store.Tx) error {
 		if _, again, err := ledgerdb.Begin(ctx, tx, first); again || err != nil {
@@ -158,7 +172,11 @@ func TestCommandIsBegunOnce(t *testing.T) {
 }
 
 func TestHeldChangesAreReleasedInOrder(t *testing.T) {
-	db := storetest.Open(t)
+	storetest.Engines(t, testHeldChangesAreReleasedInOrder)
+}
+
+func testHeldChangesAreReleasedInOrder(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	in(t, db, func(ctx context.Context, tx *store.Tx) error {
 		b, err := add(ctx, tx, "1")
 		if err != nil {

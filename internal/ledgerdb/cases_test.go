@@ -14,8 +14,10 @@ import (
 	"kakehashi/internal/storetest"
 )
 
-func TestCaseOpensOnceAndCloses(t *testing.T) {
-	db := storetest.Open(t)
+func TestCaseOpensOnceAndCloses(t *testing.T) { storetest.Engines(t, testCaseOpensOnceAndCloses) }
+
+func testCaseOpensOnceAndCloses(t *testing.T, place storetest.Place) {
+	db := place.Open(t)
 	now := time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC)
 	c := ledger.Case{ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{"2", "1", "2"}}
 	open := func(c ledger.Case) (opened bool, err error) {

@@ -33,7 +33,8 @@ func PersonOf(ctx context.Context, tx *store.Tx, id ledger.PersonID) (ledger.Per
 	return person(tx.QueryRow(ctx, selectPerson+withPersonID, string(id)))
 }
 
-// AddPerson takes a person into the ledger whom FindParty did not find.
+// AddPerson takes a person into the ledger whom FindParty did not find. It is a Conflict,
+// and the transaction goes on, where somebody was first: FindParty then finds the person.
 func AddPerson(ctx context.Context, tx *store.Tx, p ledger.Party) (ledger.Person, error) {
 	added := ledger.Person{ID: ledger.PersonID("P-" + rand.Text()), Atena: p.Atena, Identity: p.Identity}
 	var number, key any
@@ -44,15 +45,21 @@ func AddPerson(ctx context.Context, tx *store.Tx, p ledger.Party) (ledger.Person
 	if !i.Zero() {
 		key = i.Key()
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO ledger_person (id, atena_number, identity_key, name, kana, birth_date, sex, address)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		string(added.ID), number, key, i.Name, i.Kana, i.BirthDate.String(), i.Sex, i.Address); err != nil {
+	// A rule of the schema that is broken would end the transaction on PostgreSQL.
+	n, err := tx.Exec(ctx, `INSERT INTO ledger_person (id, atena_number, identity_key, name, kana, birth_date, sex, address)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		string(added.ID), number, key, i.Name, i.Kana, i.BirthDate.String(), i.Sex, i.Address)
+	if err != nil {
 		return ledger.Person{}, fmt.Errorf("add a person: %w", err)
+	}
+	if n != 1 {
+		return ledger.Person{}, fault.New(fault.Conflict, "the ledger knows this person already").WithReason("known")
 	}
 	return added, nil
 }
 
-// GiveNumber gives a person the 宛名番号 that was assigned.
+// GiveNumber gives a person the 宛名番号 that was assigned. Whoever calls it has the ledger's
+// lock and knows that nobody bears the number.
 func GiveNumber(ctx context.Context, tx *store.Tx, id ledger.PersonID, number ledger.AtenaNumber) error {
 	n, err := tx.Exec(ctx, `UPDATE ledger_person SET atena_number = $2 WHERE id = $1 AND atena_number IS NULL`, string(id), string(number))
 	if err != nil {
