@@ -55,7 +55,7 @@ func procedures() []staff.Procedure {
 // the stand-ins' addresses in it.
 func demoConfig(city *sandbox.City, dir string) *config.File {
 	f := newConfig(dir)
-	f.Municipality = config.Municipality{Code: sandbox.MunicipalityCode, Name: sandbox.MunicipalityName, Environment: "fictional"}
+	f.Municipality = config.Municipality{Code: city.Municipality(), Name: sandbox.MunicipalityName, Environment: "fictional"}
 	f.Listen.Address = "127.0.0.1:0"
 	f.Lookup.AtenaDigits = 10
 	// The stand-ins work at once, and whoever tries a fault does not want to wait.
@@ -64,7 +64,7 @@ func demoConfig(city *sandbox.City, dir string) *config.File {
 	f.Outbox.Rate = 200
 	issuer := city.Addresses().Issuer
 	f.Staff.Issuer, f.Staff.JWKSURL = issuer, issuer+"/jwks"
-	f.Staff.Audience = "kakehashi:" + sandbox.MunicipalityCode
+	f.Staff.Audience = city.Audience()
 	f.Staff.RequiredACR = []string{"card+vein"}
 	for _, m := range sandbox.Staff() {
 		g := staff.Grant{Staff: m.Staff, Role: m.Role}

@@ -14,6 +14,7 @@ import (
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/sandbox"
+	"kakehashi/mapping"
 )
 
 func sandboxCommand(s streams) *cobra.Command {
@@ -23,23 +24,30 @@ func sandboxCommand(s streams) *cobra.Command {
 }
 
 func sandboxServeCommand(s streams) *cobra.Command {
-	var dir string
+	var dir, code string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "相手先だけを動かします（demo は動いている相手先を使います）",
 		Long: `架空の市の相手先（住民基本台帳・税務・団体内統合宛名・職員認証）だけを動かします。
-同じ --dir の demo は、動いている相手先を使います。片方だけを止めて試すことができます。`,
+同じ --dir の demo は、動いている相手先を使います。片方だけを止めて試すことができます。
+--municipality は、複数の自治体を試すときに、はじめて作る架空の市のコードを変えます。`,
 		Example: "  kakehashi sandbox serve --dir DIR --json",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if v, err := mapping.Check("municipality-code", code); code != "" && (err != nil || v.State != mapping.Valid) {
+				return usage{errors.New("--municipality は検査数字の合う6桁の全国地方公共団体コードにしてください: " + v.Text)}
+			}
 			dir, err := demoFolder(dir)
 			if err != nil {
 				return err
 			}
-			city, err := sandbox.Open(filepath.Join(dir, sandboxFolder), sandbox.Options{})
+			city, err := sandbox.Open(filepath.Join(dir, sandboxFolder), sandbox.Options{Code: code})
 			if err != nil {
 				return standIns(err)
+			}
+			if code != "" && city.Municipality() != code {
+				return usage{errors.New("このフォルダーの架空の市は、別の自治体コードで作られています。別の --dir を指定してください")}
 			}
 			served, err := city.Start(context.WithoutCancel(c.Context()))
 			if err != nil {
@@ -60,6 +68,7 @@ func sandboxServeCommand(s streams) *cobra.Command {
 	}
 	c.Flags().StringVar(&dir, "dir", "", "demo のフォルダー（必須）")
 	c.Flags().BoolVar(&asJSON, "json", false, "用意ができたら、標準出力にJSONを1行だけ出します")
+	c.Flags().StringVar(&code, "municipality", "", "架空の市の全国地方公共団体コード（省くと "+sandbox.MunicipalityCode+"）")
 	required(c, "dir")
 	return c
 }

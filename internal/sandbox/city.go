@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 // Options are how a city is opened. The zero value is good.
 type Options struct {
 	Seed       uint64           // of the people, when the city is founded; 0: 1
+	Code       string           // 全国地方公共団体コード, when the city is founded; empty: MunicipalityCode
 	Now        func() time.Time // the clock; nil: the machine's
 	SlowFor    time.Duration    // how long a slow system takes; 0: 10 seconds
 	FreshPorts bool             // take other ports where a remembered one is taken
@@ -26,6 +28,7 @@ type Options struct {
 type identity struct {
 	ID      string            `json:"id"` // of the folder, so that a process can be asked whether it serves this one
 	Seed    uint64            `json:"seed"`
+	Code    string            `json:"code,omitempty"` // empty: MunicipalityCode
 	Today   string            `json:"today"`
 	Clients map[string]client `json:"clients"` // by provider and name
 	Key     []byte            `json:"key"`     // the issuer's, PKCS #8
@@ -126,7 +129,7 @@ func establish(dir string, opt Options) error {
 		return err
 	}
 	return writeOnce(dir, identityFile, identity{
-		ID: secret(16), Seed: opt.Seed, Today: opt.Now().In(jst).Format(time.DateOnly), Clients: newClients(), Key: der,
+		ID: secret(16), Seed: opt.Seed, Code: opt.Code, Today: opt.Now().In(jst).Format(time.DateOnly), Clients: newClients(), Key: der,
 	})
 }
 
@@ -144,6 +147,12 @@ func secret(n int) string {
 	}
 	return string(word)
 }
+
+// Municipality gives the city's 全国地方公共団体コード.
+func (c *City) Municipality() string { return cmp.Or(c.identity.Code, MunicipalityCode) }
+
+// Audience gives the audience of staff tokens of the city.
+func (c *City) Audience() string { return "kakehashi:" + c.Municipality() }
 
 // Today gives the base date of the city: midnight in Japan of the day on which it was founded.
 func (c *City) Today() time.Time { return c.today }

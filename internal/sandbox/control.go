@@ -72,7 +72,7 @@ func (r *Running) Status() Status {
 		faults = append(faults, SystemFault{system, s.Faults[system]})
 	}
 	return Status{
-		City: MunicipalityName, Municipality: MunicipalityCode, Today: r.city.identity.Today, ID: r.city.identity.ID,
+		City: MunicipalityName, Municipality: r.city.Municipality(), Today: r.city.identity.Today, ID: r.city.identity.ID,
 		PID: os.Getpid(), Faults: faults, Keys: map[string]string{Address: keysWord(s.Keys[Address])}, Addresses: r.city.Addresses(),
 	}
 }

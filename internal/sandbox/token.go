@@ -27,9 +27,6 @@ type CaseClaim struct {
 // tokenLife is how long a staff token is good for.
 const tokenLife = time.Hour
 
-// Audience is the audience of staff tokens of the city.
-const Audience = "kakehashi:" + MunicipalityCode
-
 // Authentication is how a member of staff was authenticated (acr): by card and vein.
 const Authentication = "card+vein"
 
@@ -53,7 +50,7 @@ func (c *City) Token(r TokenRequest) (string, error) {
 		return "", err
 	}
 	now := c.opt.Now().Truncate(time.Second)
-	b := jwt.NewBuilder().Issuer(c.url(issuerServer)).Audience([]string{Audience}).
+	b := jwt.NewBuilder().Issuer(c.url(issuerServer)).Audience([]string{c.Audience()}).
 		JwtID(secret(22)).IssuedAt(now).Expiration(now.Add(tokenLife))
 	if m.Staff == "" {
 		b = b.Subject(m.Client).Claim("client_id", m.Client)
