@@ -13,7 +13,9 @@ const (
 
 // Schema gives the JSON Schema (2020-12) of the file for editors. It says what the tags
 // say; what only a Validate knows, it does not.
-func Schema() ([]byte, error) { return schemaOf(reflect.TypeFor[File](), SchemaID, "Kakehashi の設定ファイル") }
+func Schema() ([]byte, error) {
+	return schemaOf(reflect.TypeFor[File](), SchemaID, "Kakehashi の設定ファイル")
+}
 
 // HostSchema gives that of a host's file.
 func HostSchema() ([]byte, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ const runningFile = "gateway.json"
 // running is what runningFile says.
 type running struct {
 	API          string `json:"api"`
+	Host         string `json:"host,omitempty"` // the name to call it by, where others share its address
 	Console      string `json:"console,omitempty"`
 	Municipality string `json:"municipality"`
 	PID          int    `json:"pid"`
@@ -46,19 +48,19 @@ func (s *server) flags(c *cobra.Command) {
 // client speaks to one gateway as one member of staff.
 type client struct {
 	base, token string
+	host        string // the name to call it by; empty: base's
 	http        *http.Client
 }
 
 // connect makes a client; role is the demo token's, where the folder is a demo's.
 func (s *server) connect(role string) (*client, error) {
-	base, err := s.address()
+	c, err := s.reach(time.Minute)
 	if err != nil {
 		return nil, err
 	}
 	if s.url != "" && s.tokenFile == "" {
 		return nil, usage{errors.New("--server には --token-file が必要です")}
 	}
-	c := &client{base: base, http: &http.Client{Timeout: time.Minute}}
 	if s.tokenFile != "" {
 		c.token, err = readToken(s.tokenFile)
 	} else {
@@ -70,18 +72,32 @@ func (s *server) connect(role string) (*client, error) {
 	return c, err
 }
 
-// address gives the base URL of the gateway.
-func (s *server) address() (string, error) {
+// reach makes a client that brings no token.
+func (s *server) reach(timeout time.Duration) (*client, error) {
+	base, host, err := s.address()
+	if err != nil {
+		return nil, err
+	}
+	c := &client{base: base, host: host, http: &http.Client{Timeout: timeout}}
+	if host != "" { // the certificate is of the name, not of the address
+		c.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}}
+	}
+	return c, nil
+}
+
+// address gives the base URL of the gateway, and the name to call it by where that is
+// another.
+func (s *server) address() (base, host string, err error) {
 	switch {
 	case s.dir != "" && s.url != "":
-		return "", usage{errors.New("--dir と --server はどちらか一方にしてください")}
+		return "", "", usage{errors.New("--dir と --server はどちらか一方にしてください")}
 	case s.url != "":
-		return strings.TrimSuffix(strings.TrimSuffix(s.url, "/"), "/v1"), nil
+		return strings.TrimSuffix(strings.TrimSuffix(s.url, "/"), "/v1"), "", nil
 	case s.dir != "":
 		r, err := readRunning(s.dir)
-		return r.API, err
+		return r.API, r.Host, err
 	default:
-		return "", usage{errors.New("ゲートウェイを --dir か --server で指定してください")}
+		return "", "", usage{errors.New("ゲートウェイを --dir か --server で指定してください")}
 	}
 }
 
@@ -158,6 +174,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 
 func (c *client) call(req *http.Request, out any) error {
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Host = c.host
 	res, err := c.http.Do(req)
 	if err != nil {
 		if req.Context().Err() != nil {

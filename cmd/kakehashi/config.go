@@ -28,33 +28,23 @@ func configCheckCommand(s streams) *cobra.Command {
 		Use:   "check ファイル",
 		Short: "設定ファイルを検査します（ゲートウェイは要りません）",
 		Long: `設定ファイルのすべての問題を、ファイル名:行:桁 とともに一度に示します。値は表示しません。
-環境変数 KAKEHASHI_… による上書きも検査します。
+環境変数 KAKEHASHI_… による上書きも検査します。複数の自治体を動かす設定では、それぞれの自治体の設定ファイルも
+検査します（環境変数が上書きするのは全体の設定だけです）。
 
 終了コード: 0 問題なし / 16 問題がある`,
 		Example: "  kakehashi config check /etc/kakehashi/kakehashi.yaml",
 		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, problems := config.Load(args[0], os.Environ())
-			list := []configProblem{}
-			for _, p := range problems {
-				list = append(list, configProblem{File: p.File, Line: p.Line, Column: p.Column, Code: p.Code, Text: p.Text})
-				if !asJSON {
-					_, _ = fmt.Fprintln(s.err, p.String())
-				}
-			}
+			c := examineConfig(args[0], os.Environ())
 			if asJSON {
-				if err := writeJSON(s.out, map[string]any{"ok": len(list) == 0, "problems": list}); err != nil {
+				if err := writeJSON(s.out, c.spell()); err != nil {
 					return err
 				}
+			} else {
+				c.print(s)
 			}
-			if len(list) > 0 {
+			if len(c.problems) > 0 {
 				return &ending{code: exitUsage}
-			}
-			if !asJSON {
-				_, _ = fmt.Fprintln(s.out, "設定に問題はありません。")
-				if err := filledIn(f); err != nil {
-					_, _ = fmt.Fprintln(s.out, "ただし、serve の前に記入が必要です。"+err.Error())
-				}
 			}
 			return nil
 		},
@@ -63,15 +53,71 @@ func configCheckCommand(s streams) *cobra.Command {
 	return c
 }
 
+// examined is what is known of a configuration, of one municipality or of a host.
+type examined struct {
+	problems []config.Problem
+	warnings []config.Problem
+	cities   []*config.File // where there is no problem
+}
+
+// examineConfig reads a file of either kind.
+func examineConfig(path string, env []string) examined {
+	if !config.IsHost(path) {
+		f, problems := config.Load(path, env)
+		return examined{problems: problems, cities: []*config.File{f}}
+	}
+	h, problems := config.LoadHost(path, env)
+	c := examined{problems: problems}
+	if h != nil {
+		c.warnings = h.Warnings
+		for _, one := range h.Municipalities {
+			c.cities = append(c.cities, one.File)
+		}
+	}
+	return c
+}
+
+// spell gives it as JSON.
+func (c examined) spell() map[string]any {
+	list := func(all []config.Problem) []configProblem {
+		out := []configProblem{}
+		for _, p := range all {
+			out = append(out, configProblem{File: p.File, Line: p.Line, Column: p.Column, Code: p.Code, Text: p.Text})
+		}
+		return out
+	}
+	return map[string]any{"ok": len(c.problems) == 0, "problems": list(c.problems), "warnings": list(c.warnings)}
+}
+
+// print gives it in words.
+func (c examined) print(s streams) {
+	for _, p := range append(c.problems, c.warnings...) {
+		_, _ = fmt.Fprintln(s.err, p.String())
+	}
+	if len(c.problems) > 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(s.out, "設定に問題はありません。")
+	for _, f := range c.cities {
+		if err := filledIn(f); err != nil {
+			_, _ = fmt.Fprintln(s.out, "ただし、serve の前に記入が必要です（自治体 "+f.Municipality.Code+"）。"+err.Error())
+		}
+	}
+}
+
 func configSchemaCommand(s streams) *cobra.Command {
-	var asJSON bool
+	var asJSON, host bool
 	c := &cobra.Command{
 		Use:     "schema",
 		Short:   "設定ファイルのJSON Schemaを出します（エディターの補完に使えます）",
 		Example: "  kakehashi config schema > kakehashi.schema.json",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			schema, err := config.Schema()
+			describe := config.Schema
+			if host {
+				describe = config.HostSchema
+			}
+			schema, err := describe()
 			if err != nil {
 				return err
 			}
@@ -79,6 +125,7 @@ func configSchemaCommand(s streams) *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&host, "host", false, "複数の自治体を動かす設定のものを出します")
 	c.Flags().BoolVar(&asJSON, "json", false, "常にJSONです（ほかのコマンドとそろえるための指定）")
 	return c
 }

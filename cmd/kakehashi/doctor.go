@@ -192,11 +192,10 @@ func dial(ctx context.Context, address string) error {
 // gatewayFindings asks the gateway that runs: its readiness, for which no token is needed,
 // and that the record can be written and read back.
 func gatewayFindings(ctx context.Context, at *server) []finding {
-	base, err := at.address()
+	open, err := at.reach(2 * probeTimeout)
 	if err != nil {
 		return []finding{{findingGateway, "failed", err.Error()}}
 	}
-	open := &client{base: base, http: &http.Client{Timeout: 2 * probeTimeout}}
 	list := []finding{readiness(ctx, open)}
 	gateway, err := at.connect("operator")
 	if err != nil {
@@ -223,6 +222,7 @@ func readiness(ctx context.Context, gateway *client) finding {
 	if err != nil {
 		return finding{findingGateway, "failed", "URLを読めません"}
 	}
+	req.Host = gateway.host
 	res, err := gateway.http.Do(req)
 	if err != nil {
 		return finding{findingGateway, "failed", "つながりません。動いているか確かめてください"}

@@ -26,15 +26,26 @@ func serveCommand(s streams) *cobra.Command {
 		Use:   "serve",
 		Short: "ゲートウェイを動かします",
 		Long: `設定ファイルのとおりにゲートウェイを動かします。SIGTERM か SIGINT で、受け付けた照会を終え、
-記録を封印してから止まります。運用ログは標準エラーに1行ずつ出ます。`,
-		Example: "  kakehashi serve --config /etc/kakehashi/kakehashi.yaml\n  kakehashi serve --dir DIR",
-		Args:    noArguments,
+記録を封印してから止まります。運用ログは標準エラーに1行ずつ出ます。
+
+municipalities に自治体ごとの設定ファイルを並べたファイルを渡すと、1つのプログラムで複数の自治体の
+ゲートウェイを、たがいに切り離して動かします（説明は「複数の自治体」）。`,
+		Example: "  kakehashi serve --config /etc/kakehashi/kakehashi.yaml\n  kakehashi serve --dir DIR\n" +
+			"  kakehashi serve --config /etc/kakehashi/host.yaml",
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if (file == "") == (dir == "") {
 				return usage{errors.New("--config か --dir のどちらか一方で設定を指定してください")}
 			}
 			if file == "" {
 				file = filepath.Join(dir, configFile)
+			}
+			if config.IsHost(file) {
+				cfg, err := loadHost(file)
+				if err != nil {
+					return err
+				}
+				return serveHost(c.Context(), cfg, s)
 			}
 			cfg, err := loadConfig(file)
 			if err != nil {
@@ -77,8 +88,11 @@ func serveConfig(ctx context.Context, cfg *config.File, dir string, s streams) e
 
 // newLog makes the program's log of one line an event (experience.md 3.2). It becomes the
 // process's log too, so that a library's word takes the same form.
-func newLog(cfg *config.File, s streams) *slog.Logger {
-	log := slog.New(logline.New(s.err, logline.Options{JSON: cfg.Log.Format == "json", Level: cfg.Log.Level}))
+func newLog(cfg *config.File, s streams) *slog.Logger { return logAs(cfg.Log, s) }
+
+// logAs is newLog of a configuration's section.
+func logAs(cfg config.Log, s streams) *slog.Logger {
+	log := slog.New(logline.New(s.err, logline.Options{JSON: cfg.Format == "json", Level: cfg.Level}))
 	slog.SetDefault(log)
 	return log
 }

@@ -18,7 +18,7 @@ func allowed(key string) bool {
 	switch key {
 	case "run", "job", "rc", "target", "state", "cause", "outcome", "reason", "kind",
 		"ms", "count", "entries", "sealed", "size", "attempt", "dropped",
-		"pid", "addr", "version", "method", "route", "status", "resource", "signal", "at", "next":
+		"pid", "addr", "version", "municipality", "method", "route", "status", "resource", "signal", "at", "next":
 		return true
 	default:
 		return false

@@ -151,9 +151,13 @@ const (
 // Server gives the HTTP server for Handler, with its limits; the caller listens and closes.
 // What the standard library would log of a connection is kept out of the log: it could hold
 // what a caller sent.
-func (w *Web) Server() *http.Server {
+func (w *Web) Server() *http.Server { return NewServer(w.cfg, w.Handler()) }
+
+// NewServer gives a server with the same limits for another handler, as for one that chooses
+// between several Webs.
+func NewServer(cfg Config, handler http.Handler) *http.Server {
 	return &http.Server{
-		Addr: w.cfg.Address, Handler: w.Handler(),
+		Addr: cfg.Address, Handler: handler,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerLimit,
 		ErrorLog: log.New(io.Discard, "", 0),
