@@ -66,6 +66,7 @@ func importMap() map[string][]arrow {
 			{"outbox", "declares the section outbox"},
 		},
 		"adapters/address":     judging,
+		"adapters/events":      {{"internal/fault", errs}, {"internal/ledger", "speaks in changes and letters"}},
 		"adapters/residents":   adapter,
 		"adapters/tax":         judging,
 		"mapping":              {{"internal/fault", errs}, {"internal/ledger", words}},
