@@ -172,6 +172,9 @@ func (l *Log) write(ctx context.Context, e Entry) error {
 // place gives rows their place in the record, inside tx, and sees to it that intents left
 // standing by a commit whose reply was lost are explained.
 func (l *Log) place(ctx context.Context, tx *store.Tx, rows []*row) error {
+	if l.issuer != nil {
+		return l.issue(ctx, tx, rows)
+	}
 	strays, err := l.seq.place(ctx, tx, rows)
 	if err != nil {
 		return err
@@ -180,13 +183,29 @@ func (l *Log) place(ctx context.Context, tx *store.Tx, rows []*row) error {
 		if !committed {
 			return
 		}
-		for _, r := range strays {
-			if Kind(r.kind) == Intent {
-				l.owe(Entry{Kind: Withheld, Lookup: r.lookup, Case: r.caseID, Actor: Actor{Staff: r.staff}, Reason: "intent_not_confirmed"})
-			}
-		}
+		l.explainStrays(strays)
 	})
 	return nil
+}
+
+// issue is place where several transactions of this writer are open at once. That an
+// entry stands of which the reply was lost is a fact, whatever becomes of tx.
+func (l *Log) issue(ctx context.Context, tx *store.Tx, rows []*row) error {
+	strays, err := l.issuer.place(ctx, tx, rows)
+	l.explainStrays(strays)
+	if fault.Code(err) == settledCode {
+		l.expire(ctx)
+	}
+	return err
+}
+
+// explainStrays has it written of intents that nothing was asked for.
+func (l *Log) explainStrays(strays []*row) {
+	for _, r := range strays {
+		if Kind(r.kind) == Intent {
+			l.owe(Entry{Kind: Withheld, Lookup: r.lookup, Case: r.caseID, Actor: Actor{Staff: r.staff}, Reason: "intent_not_confirmed"})
+		}
+	}
 }
 
 // Digest gives the keyed digest of what stood in one field of a search.
@@ -206,8 +225,11 @@ type Stats struct {
 func (l *Log) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Writable: l.writable.Load(), Sealing: !l.broken.Load(), Sealed: l.sealed.Load(), Unfit: l.unfit.Load()}
 	var oldest string
-	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		var err error
+	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) (err error) {
+		if tx.Engine() == store.Postgres {
+			s.Entries, s.Sealed, oldest, err = standing(ctx, tx)
+			return err
+		}
 		if s.Entries, err = lastID(ctx, tx); err != nil {
 			return err
 		}

@@ -29,10 +29,18 @@ const maxReseal = 100_000
 // was put back to an older day. If sealing what waits in its queue gives the very
 // checkpoints of the file, nothing is missing (a backup was taken between committing and
 // sealing). If not, entries are lost, and the record says so for ever.
+//
+// Where several gateways write, each has a file of its own, and one that joins them has
+// none yet: it writes one from the database and declares nothing. The others may have gone
+// on from an older day before this one comes to look, so notes at the end of its file that
+// the database does not bear are lost too, however large the tree is by now.
 func (l *Log) catchUp(ctx context.Context) ([]Entry, error) {
+	seen := l.sealer.note // by a gateway that runs
 	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		t, err := loadTree(ctx, tx, l.keys)
-		l.sealer.tree = t
+		t, signed, err := loadTree(ctx, tx, l.keys)
+		if err == nil {
+			l.sealer.know(t, signed)
+		}
 		return err
 	})
 	if err != nil {
@@ -42,33 +50,49 @@ func (l *Log) catchUp(ctx context.Context) ([]Entry, error) {
 	l.sealed.Store(stands)
 	known, err := readFile(l.sealer.file.path, stands)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && stands == 0:
+	case errors.Is(err, fs.ErrNotExist) && (stands == 0 || l.issuer != nil) && seen == "":
+		l.sealer.file.fresh = stands > 0
 		return nil, nil
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && l.issuer == nil:
 		return l.declare(ctx, Entry{Kind: Loss, Reason: "checkpoints_file_missing"})
-	case err != nil:
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	if l.sealer.file.level, err = l.inStep(ctx, known.below); err != nil {
+	common, astray, err := l.inStep(ctx, known.below)
+	if err != nil {
 		return nil, err
 	}
-	if len(known.ahead) == 0 {
-		return nil, nil
+	l.sealer.file.level = common.size
+	if l.issuer == nil {
+		astray = nil
+	} else if seen != "" && seen != common.note && !slices.Contains(append(astray, known.ahead...), seen) {
+		known.ahead = append(known.ahead, seen)
 	}
-	ahead := make([]checkpoint, len(known.ahead))
-	for i, signed := range known.ahead {
-		if ahead[i], err = openCheckpoint(signed, l.keys.verifier); err != nil {
+	ahead := make([]checkpoint, 0, len(astray)+len(known.ahead))
+	for _, signed := range append(astray, known.ahead...) {
+		c, err := openCheckpoint(signed, l.keys.verifier)
+		if err != nil {
 			return nil, inconsistent("the file of checkpoints ends with one that is not signed with this key")
 		}
+		ahead = append(ahead, c)
 	}
-	if done, err := l.reseal(ctx, ahead); done || err != nil {
-		return nil, err
+	if len(ahead) == 0 {
+		return nil, nil
+	}
+	if len(astray) == 0 {
+		if done, err := l.reseal(ctx, ahead); done || err != nil {
+			return nil, err
+		}
 	}
 	lost := ahead[len(ahead)-1]
-	return l.declare(ctx, Entry{Kind: Loss, Reason: "database_behind", Detail: map[string]string{
+	detail := map[string]string{
 		"lost_size": strconv.FormatInt(lost.size, 10),
 		"lost_root": base64.StdEncoding.EncodeToString(lost.root),
-	}})
+	}
+	if len(astray) > 0 { // up to where the file bears the database out
+		detail["size"], detail["root"] = strconv.FormatInt(common.size, 10), base64.StdEncoding.EncodeToString(common.root)
+	}
+	return l.declare(ctx, Entry{Kind: Loss, Reason: "database_behind", Detail: detail})
 }
 
 // fileEnd is the end of the file of checkpoints, as its notes stand.
@@ -132,10 +156,11 @@ func sizeOf(signed string) (int64, bool) {
 	return size, err == nil && size > 0
 }
 
-// inStep finds the size up to which the file holds the database's own checkpoints.
-func (l *Log) inStep(ctx context.Context, below []string) (level int64, err error) {
+// inStep finds the newest of the file's checkpoints that is the database's own, and gives
+// those behind it, which are not.
+func (l *Log) inStep(ctx context.Context, below []string) (common checkpoint, astray []string, err error) {
 	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		for _, written := range slices.Backward(below) {
+		for i, written := range slices.Backward(below) {
 			size, _ := sizeOf(written)
 			var note string
 			err := tx.QueryRow(ctx, "SELECT note FROM audit_checkpoint WHERE size = $1", size).Scan(&note)
@@ -143,16 +168,21 @@ func (l *Log) inStep(ctx context.Context, below []string) (level int64, err erro
 				return err
 			}
 			if err == nil && note == written {
-				level = size
+				common = checkpoint{size: size, note: note}
+				if c, err := openCheckpoint(note, l.keys.verifier); err == nil {
+					common.root = c.root
+				}
+				astray = below[i+1:]
 				return nil
 			}
 		}
+		astray = below
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("compare the checkpoints: %w", err)
+		return checkpoint{}, nil, fmt.Errorf("compare the checkpoints: %w", err)
 	}
-	return level, nil
+	return common, slices.Clone(astray), nil
 }
 
 // reseal seals what waits in the queue up to the file's newest checkpoint, if that gives
@@ -163,26 +193,16 @@ func (l *Log) reseal(ctx context.Context, ahead []checkpoint) (bool, error) {
 	if missing > maxReseal {
 		return false, nil
 	}
+	if l.issuer != nil {
+		return l.resealBeside(ctx, ahead)
+	}
 	waiting, err := l.queued(ctx, int(missing))
 	if err != nil || int64(len(waiting)) < missing {
 		return false, err
 	}
-	parts := make([]*built, len(ahead))
-	trial := sealer{tree: s.tree, hash: s.hash}
-	for i, head := range ahead {
-		n := head.size - trial.tree.size()
-		if parts[i], err = trial.build(waiting[:n]); err != nil {
-			return false, err
-		}
-		waiting = waiting[n:]
-		root, err := parts[i].tree.root()
-		if err != nil {
-			return false, fmt.Errorf("compute the root: %w", err)
-		}
-		if parts[i].unfit > 0 || !bytes.Equal(root, head.root) {
-			return false, nil
-		}
-		trial.tree = parts[i].tree
+	parts, err := s.rebuild(waiting, ahead)
+	if err != nil || parts == nil {
+		return false, err
 	}
 	for i, head := range ahead {
 		if err := l.keep(ctx, parts[i], head); err != nil {
@@ -191,6 +211,33 @@ func (l *Log) reseal(ctx context.Context, ahead []checkpoint) (bool, error) {
 	}
 	s.file.level = s.tree.size()
 	return true, nil
+}
+
+// rebuild builds what sealing the entries adds, a part for each of the file's checkpoints;
+// nil: it does not give them.
+func (s *sealer) rebuild(waiting []*row, ahead []checkpoint) (parts []*built, err error) {
+	trial := sealer{tree: s.tree, hash: s.hash}
+	for _, head := range ahead {
+		n := head.size - trial.tree.size()
+		if n < 0 || n > int64(len(waiting)) {
+			return nil, nil
+		}
+		part, err := trial.build(waiting[:n])
+		if err != nil {
+			return nil, err
+		}
+		waiting = waiting[n:]
+		root, err := part.tree.root()
+		if err != nil {
+			return nil, fmt.Errorf("compute the root: %w", err)
+		}
+		if part.unfit > 0 || !bytes.Equal(root, head.root) {
+			return nil, nil
+		}
+		trial.tree = part.tree
+		parts = append(parts, part)
+	}
+	return parts, nil
 }
 
 // declare completes the entry about a loss by what the database still has. A loss that
@@ -204,11 +251,16 @@ func (l *Log) declare(ctx context.Context, e Entry) ([]Entry, error) {
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}
-	e.Detail["size"] = strconv.FormatInt(l.sealer.tree.size(), 10)
-	e.Detail["root"] = base64.StdEncoding.EncodeToString(root)
+	if e.Detail["size"] == "" {
+		e.Detail["size"] = strconv.FormatInt(l.sealer.tree.size(), 10)
+		e.Detail["root"] = base64.StdEncoding.EncodeToString(root)
+	}
 	declared := false
 	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		stands, err := lastID(ctx, tx)
+		if tx.Engine() == store.Postgres {
+			stands, _, _, err = standing(ctx, tx)
+		}
 		if err != nil {
 			return err
 		}
@@ -225,7 +277,7 @@ func (l *Log) declare(ctx context.Context, e Entry) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look whether the loss is declared: %w", err)
 	}
-	l.loss = true
+	l.loss.Store(true)
 	tell(ctx, slog.LevelError, "KKH3103", fault.New(fault.Conflict, "the record is behind its checkpoints").WithReason(e.Reason))
 	if declared && e.Detail["lost_root"] != "" {
 		return nil, nil

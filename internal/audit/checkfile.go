@@ -17,6 +17,7 @@ import (
 type checkFile struct {
 	path  string
 	level int64 // the size of the tree up to which the database's checkpoints stand in it
+	fresh bool  // there was none, and the database had checkpoints
 }
 
 func fileFault(what string, err error) error {

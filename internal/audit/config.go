@@ -14,6 +14,7 @@ type Config struct {
 	CheckpointsFile string        `config:"checkpoints_file,required" format:"path" doc:"封印の控えのファイル。データベースとは別のディスクに置いてください"`
 	SealEvery       time.Duration `config:"seal_every" default:"500ms" doc:"封印の間隔"`
 	WriteTimeout    time.Duration `config:"write_timeout" default:"5s" doc:"記録の書込みを待つ時間の上限。過ぎると照会を止めます"`
+	Lease           time.Duration `config:"lease" default:"15s" doc:"複数のゲートウェイで使うとき、この時間だけ動きのないゲートウェイの記録を、ほかのゲートウェイが締めます（PostgreSQLのときだけ）"`
 }
 
 // Validate tells what is wrong with the configuration, or nil.
@@ -34,6 +35,8 @@ func (c Config) Validate() error {
 		return wrong("seal_every", "seal_every is not between 1 ms and 1 min")
 	case c.WriteTimeout < 0 || c.WriteTimeout > time.Minute:
 		return wrong("write_timeout", "write_timeout is not between 0 and 1 min")
+	case c.Lease < 0 || c.Lease > 0 && c.Lease < time.Second || c.Lease > time.Hour:
+		return wrong("lease", "lease is not between 1 s and 1 h")
 	}
 	return nil
 }
@@ -44,6 +47,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.WriteTimeout == 0 {
 		c.WriteTimeout = 5 * time.Second
+	}
+	if c.Lease == 0 {
+		c.Lease = 15 * time.Second
 	}
 	return c
 }

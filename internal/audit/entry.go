@@ -11,10 +11,11 @@ import (
 // Kind says what an entry tells.
 type Kind string
 
-// The kinds of entries. Opened, Interrupted, Withheld, Probe and Loss are written by this
-// package alone.
+// The kinds of entries. Opened, Settled, Interrupted, Withheld, Probe and Loss are written
+// by this package alone.
 const (
 	Opened       Kind = "opened"        // a writer begins; names the predecessors it settled
+	Settled      Kind = "settled"       // a writer is gone: its last number, and those that it left void
 	Intent       Kind = "intent"        // somebody is about to look something up
 	Outcome      Kind = "outcome"       // how it ended, and who is in the answer
 	Refused      Kind = "refused"       // it was not allowed
@@ -31,7 +32,7 @@ const (
 // Known tells whether there is such a kind.
 func (k Kind) Known() bool {
 	switch k {
-	case Opened, Intent, Outcome, Refused, Interrupted, Withheld, Change, Delivery, Read, TokenRefused, Probe, Loss:
+	case Opened, Settled, Intent, Outcome, Refused, Interrupted, Withheld, Change, Delivery, Read, TokenRefused, Probe, Loss:
 		return true
 	}
 	return false

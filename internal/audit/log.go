@@ -17,7 +17,9 @@ type Log struct {
 	cfg      Config
 	keys     Keys
 	now      func() time.Time
-	seq      sequence
+	seq      sequence // of SQLite
+	issuer   *issuer  // of PostgreSQL; nil: SQLite
+	lease    lease
 	intake   *intake
 	tokens   tokenCount
 	sealer   sealer
@@ -26,7 +28,7 @@ type Log struct {
 	unfit    atomic.Int64
 	writable atomic.Bool
 	broken   atomic.Bool // sealing: the last attempt failed
-	loss     bool        // what was sealed and is gone was seen at this start
+	loss     atomic.Bool // it was seen that what was sealed is gone
 }
 
 // Open begins a new writer: it brings the database and the file of checkpoints into step,
@@ -48,8 +50,12 @@ func open(ctx context.Context, db *store.DB, cfg Config, keys Keys, now func() t
 		seq:      sequence{writer: writerName(now()), hash: newHasher(keys.mac)},
 		intake:   newIntake(),
 		sealWake: make(chan struct{}, 1),
+		lease:    newLease(),
 	}
-	l.sealer = sealer{hash: newHasher(keys.mac), file: checkFile{path: cfg.CheckpointsFile}}
+	if db.Engine() == store.Postgres {
+		l.issuer = newIssuer(l.seq.writer, keys.mac)
+	}
+	l.sealer = sealer{hash: newHasher(keys.mac), refused: []int64{}, file: checkFile{path: cfg.CheckpointsFile}}
 	if err := l.prepare(ctx); IsUnwritable(err) {
 		return nil, err
 	} else if err != nil {
@@ -88,22 +94,41 @@ func writerName(now time.Time) string {
 // nothing may be begun that would have to be recorded.
 func (l *Log) Writable() bool { return l.writable.Load() }
 
-// Behind tells whether this writer found, when it was opened, that the database lacks what
-// was sealed: a backup was put back, and nobody knows what was done since it was taken.
-func (l *Log) Behind() bool { return l.loss }
+// Behind tells whether this writer found, when it was opened or since, that the database
+// lacks what was sealed: a backup was put back, and nobody knows what was done since it was
+// taken.
+func (l *Log) Behind() bool { return l.loss.Load() }
 
 // Run writes and seals until ctx ends, and then what is left. It returns when everything
-// that was handed in is on the disk or was refused.
+// that was handed in is on the disk or was refused. Where several gateways write, it
+// returns before, with an error, when another has taken this one for gone: then nothing
+// can be written by it any more, and the gateway has to be started anew.
 func (l *Log) Run(ctx context.Context) error {
-	var both sync.WaitGroup
-	done := make(chan struct{})
-	both.Go(func() { l.sealLoop(ctx, done) })
-	both.Go(func() {
-		defer close(done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all sync.WaitGroup
+	written, done := make(chan struct{}), make(chan struct{})
+	all.Go(func() { l.sealLoop(ctx, done) })
+	all.Go(func() {
+		defer close(written)
 		l.commitLoop(ctx)
 	})
-	both.Wait()
-	if l.broken.Load() {
+	all.Go(func() {
+		defer close(done)
+		l.holdLease(ctx, written)
+	})
+	all.Go(func() {
+		select {
+		case <-l.lease.over:
+			cancel()
+		case <-written:
+		}
+	})
+	all.Wait()
+	switch {
+	case l.lease.expired():
+		return unwritable(settledFault())
+	case l.broken.Load():
 		return unwritable(fault.New(fault.Unavailable, "what is committed could not be sealed; it will be at the next start").
 			WithReason("unsealed"))
 	}

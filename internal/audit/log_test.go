@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 )
 
 // house is a record in a folder of the test.
@@ -16,7 +17,8 @@ type house struct {
 	dir   string
 	cfg   Config
 	keys  Keys
-	size  int64 // of the database; 0: as much as it wants
+	size  int64           // of the database; 0: as much as it wants
+	at    storetest.Place // on PostgreSQL; zero: a file in dir
 	db    *store.DB
 	log   *Log
 	leave func() // stops the gateway
@@ -24,7 +26,13 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir()}
+	return newHouseAt(t, storetest.Place{})
+}
+
+// newHouseAt is newHouse with its database elsewhere.
+func newHouseAt(t testing.TB, at storetest.Place) *house {
+	t.Helper()
+	h := &house{t: t, dir: t.TempDir(), at: at}
 	if err := GenerateKeys(h.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -41,11 +49,19 @@ func newHouse(t testing.TB) *house {
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
 
+// database says where the record lies.
+func (h *house) database() store.Config {
+	if h.at.Config.Engine() == store.Postgres {
+		return h.at.Config
+	}
+	return store.Config{URL: "sqlite:" + h.path("kakehashi.db"), MaxSize: h.size}
+}
+
 // open opens the record and starts nothing.
 func (h *house) open() {
 	h.t.Helper()
 	var err error
-	h.db, err = store.Open(context.Background(), store.Config{URL: "sqlite:" + h.path("kakehashi.db"), MaxSize: h.size})
+	h.db, err = store.Open(context.Background(), h.database())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -134,7 +150,10 @@ func (h *house) settle() Stats {
 }
 
 func TestLookupIsRecordedSealedAndFound(t *testing.T) {
-	h := newHouse(t)
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) { lookupIsRecordedSealedAndFound(t, newHouseAt(t, at)) })
+}
+
+func lookupIsRecordedSealedAndFound(t *testing.T, h *house) {
 	h.start()
 	h.ask("Q-1")
 	h.ask("Q-2")

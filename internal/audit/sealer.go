@@ -16,11 +16,16 @@ const sealChunk = 500
 
 // sealer gives committed entries their place in the tree. One goroutine uses it.
 type sealer struct {
-	tree *tree
-	from int64 // entries up to this id are sealed, or were refused
-	file checkFile
-	hash *hasher
+	tree    *tree
+	note    string  // the checkpoint of tree, signed; of PostgreSQL
+	refused []int64 // entries that are not what was committed; of PostgreSQL
+	from    int64   // entries up to this id are sealed, or were refused; of SQLite
+	file    checkFile
+	hash    *hasher
 }
+
+// know takes a tree for the record's, with its checkpoint.
+func (s *sealer) know(t *tree, note string) { s.tree, s.note = t, note }
 
 func (l *Log) wakeSealer() { signal(l.sealWake) }
 
@@ -28,12 +33,19 @@ func (l *Log) wakeSealer() { signal(l.sealWake) }
 func (l *Log) sealLoop(ctx context.Context, done <-chan struct{}) {
 	pace := time.NewTicker(l.cfg.SealEvery)
 	defer pace.Stop()
+	var others <-chan time.Time // what other gateways commit and seal is looked at now and then
+	if l.issuer != nil {
+		look := time.NewTicker(heartbeat)
+		defer look.Stop()
+		others = look.C
+	}
 	for {
 		select {
 		case <-done:
 			l.sealAll(ctx)
 			return
 		case <-l.sealWake:
+		case <-others:
 		}
 		select { // entries that follow one another share a checkpoint
 		case <-done:
@@ -62,6 +74,9 @@ func (l *Log) sealAll(ctx context.Context) {
 
 // seal seals one chunk and gives how many entries it looked at.
 func (l *Log) seal(ctx context.Context) (int, error) {
+	if l.issuer != nil {
+		return l.sealBeside(ctx)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.WriteTimeout)
 	defer cancel()
 	s := &l.sealer
@@ -114,7 +129,9 @@ type built struct {
 	leaves   [][]any
 	subjects [][]any
 	queued   [][]any
-	unfit    int64 // entries left in the queue: they are not what was committed
+	rows     []*row  // that got a leaf
+	refused  []int64 // ids of those that did not
+	unfit    int64   // entries left in the queue: they are not what was committed
 }
 
 // build computes what sealing the entries adds, and changes nothing.
@@ -128,6 +145,7 @@ func (s *sealer) build(chunk []*row) (*built, error) {
 		content := s.hash.content(r)
 		if !s.hash.fits(r, content) {
 			b.unfit++
+			b.refused = append(b.refused, r.id)
 			continue
 		}
 		leaf := s.hash.leaf(r, content)
@@ -143,6 +161,7 @@ func (s *sealer) build(chunk []*row) (*built, error) {
 			b.subjects = append(b.subjects, []any{r.id, p.Atena, p.Role})
 		}
 		b.queued = append(b.queued, []any{r.id})
+		b.rows = append(b.rows, r)
 	}
 	return b, nil
 }
@@ -175,7 +194,7 @@ func (l *Log) keep(ctx context.Context, b *built, head checkpoint) error {
 // reloadTree takes the tree from the database after a commit whose reply was lost.
 func (l *Log) reloadTree(ctx context.Context, cause error) error {
 	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		stands, err := loadTree(ctx, tx, l.keys)
+		stands, _, err := loadTree(ctx, tx, l.keys)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (l *Log) Search(ctx context.Context, f Filter) ([]Record, string, error) {
 	var found []Record
 	var marks []bookmark
 	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
-		query, args := f.query("(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, limit+1)
+		query, args := f.query(tx.Engine(), "(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, limit+1)
 		return records(ctx, tx, func(b bookmark, r Record) error {
 			found, marks = append(found, r), append(marks, b)
 			return nil
@@ -139,7 +139,7 @@ func (l *Log) exportPage(ctx context.Context, f Filter, start bookmark, until in
 	end = start
 	err = store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		where := fmt.Sprintf("(e.at, e.id) > ($1, $2) AND e.id <= %d", until)
-		query, args := f.query(where, "ORDER BY e.at, e.id", start, exportPage)
+		query, args := f.query(tx.Engine(), where, "ORDER BY e.at, e.id", start, exportPage)
 		return records(ctx, tx, func(b bookmark, r Record) error {
 			page, end = append(page, r), b
 			return nil
@@ -160,7 +160,7 @@ func writeLines(w io.Writer, page []Record) error {
 }
 
 // query makes the query of a page: where it begins, in which order, how long it may be.
-func (f Filter) query(where, order string, start bookmark, limit int) (string, []any) {
+func (f Filter) query(on store.Engine, where, order string, start bookmark, limit int) (string, []any) {
 	args := []any{start.at, start.id, limit}
 	wanted := []string{where}
 	bind := func(value any) string {
@@ -173,6 +173,14 @@ func (f Filter) query(where, order string, start bookmark, limit int) (string, [
 	candidates := func(query string) {
 		from = "(" + query + " UNION SELECT entry FROM audit_queue) c CROSS JOIN audit_entry e"
 		wanted = append(wanted, "e.id = c.entry")
+		if on == store.Postgres { // the time chooses the month's table
+			from = strings.ReplaceAll(from, "SELECT entry FROM", "SELECT entry, at FROM")
+			wanted[len(wanted)-1] = entryOfC
+		}
+	}
+	within := "instr"
+	if on == store.Postgres {
+		within = "strpos"
 	}
 	if f.Lookup != "" {
 		v := bind(f.Lookup)
@@ -184,7 +192,7 @@ func (f Filter) query(where, order string, start bookmark, limit int) (string, [
 		if f.Lookup == "" {
 			candidates("SELECT entry FROM audit_subject WHERE atena_number = " + v)
 		}
-		wanted = append(wanted, "instr(e.subjects || ' ', ':' || "+v+" || ' ') > 0")
+		wanted = append(wanted, within+"(e.subjects || ' ', ':' || "+v+" || ' ') > 0")
 	}
 	if !f.From.IsZero() {
 		wanted = append(wanted, "e.at >= "+bind(f.From.UTC().Format(timeForm)))

@@ -35,33 +35,37 @@ func (l *Log) checkSchema(ctx context.Context) error {
 	return nil
 }
 
-// loadTree goes on from the newest checkpoint, once it is sure that the gateway signed it.
-func loadTree(ctx context.Context, tx *store.Tx, keys Keys) (*tree, error) {
+// loadTree goes on from the newest checkpoint, once it is sure that the gateway signed it,
+// and gives that checkpoint too.
+func loadTree(ctx context.Context, tx *store.Tx, keys Keys) (*tree, string, error) {
 	size, hashes, signed, err := lastCheckpoint(ctx, tx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if size == 0 {
-		return newTree(), nil
+		return newTree(), "", nil
 	}
 	head, err := openCheckpoint(signed, keys.verifier)
 	if err != nil {
-		return nil, inconsistent("the newest checkpoint is not signed with this key")
+		return nil, "", inconsistent("the newest checkpoint is not signed with this key")
 	}
 	t, err := restoreTree(size, hashes)
 	if err != nil {
-		return nil, inconsistent("the newest checkpoint is not whole")
+		return nil, "", inconsistent("the newest checkpoint is not whole")
 	}
 	root, err := t.root()
 	if err != nil || head.size != size || !bytes.Equal(root, head.root) {
-		return nil, inconsistent("the newest checkpoint is not the one that was signed")
+		return nil, "", inconsistent("the newest checkpoint is not the one that was signed")
 	}
-	return t, nil
+	return t, signed, nil
 }
 
 // begin settles the last writer and writes this one's first entries, in one transaction.
 // Writers before the last were settled by those after them.
 func (l *Log) begin(ctx context.Context, lost []Entry) error {
+	if l.issuer != nil {
+		return l.beginBeside(ctx, lost)
+	}
 	var first []Entry
 	err := store.Read(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		var err error
@@ -74,17 +78,61 @@ func (l *Log) begin(ctx context.Context, lost []Entry) error {
 	if err != nil {
 		return fmt.Errorf("settle the last writer: %w", err)
 	}
-	rows := make([]*row, 0, len(first)+len(lost))
-	for _, e := range append(first, lost...) {
-		r, err := l.encode(e)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, r)
+	rows, err := l.encodeAll(append(first, lost...))
+	if err != nil {
+		return err
 	}
 	return store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
 		return l.place(ctx, tx, rows)
 	})
+}
+
+// beginBeside is begin where other writers may live: it takes a lease and writes this one's
+// first entries. Who is gone is settled later, when its lease is over. Before the first of
+// all writers may stand a record that was copied from a database that knows no lease; its
+// last writer is gone.
+func (l *Log) beginBeside(ctx context.Context, lost []Entry) error {
+	return store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.Lock(ctx, "writers"); err != nil {
+			return err
+		}
+		others, err := tx.Number(ctx, "SELECT count(*) FROM (SELECT 1 FROM audit_writer LIMIT 1) w")
+		if err != nil {
+			return err
+		}
+		first := []Entry{{Kind: Opened}}
+		if others == 0 {
+			if first, err = settlement(ctx, tx); err != nil {
+				return fmt.Errorf("settle the last writer: %w", err)
+			}
+		}
+		if l.sealer.file.fresh {
+			if first[0].Detail == nil {
+				first[0].Detail = map[string]string{}
+			}
+			first[0].Detail["checkpoints_file"] = "written"
+		}
+		rows, err := l.encodeAll(append(first, lost...))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO audit_writer (writer) VALUES ($1)", l.issuer.writer); err != nil {
+			return err
+		}
+		return l.place(ctx, tx, rows)
+	})
+}
+
+func (l *Log) encodeAll(entries []Entry) ([]*row, error) {
+	rows := make([]*row, 0, len(entries))
+	for _, e := range entries {
+		r, err := l.encode(e)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
 }
 
 // settlement gives the entries with which a writer begins: that it opens, which writers
@@ -98,8 +146,7 @@ func settlement(ctx context.Context, tx *store.Tx) ([]Entry, error) {
 		return nil, err
 	}
 	last := map[string]int64{} // of each writer, its highest number
-	open := map[string]Entry{} // intents without an end, by lookup
-	var order []string
+	open := newUnended()
 	err = queryRows(ctx, tx, func(rows *store.Rows) error {
 		var r row
 		if err := rows.Scan(&cell[string]{&r.writer, &r.mistyped}, &cell[int64]{&r.number, &r.mistyped},
@@ -109,18 +156,7 @@ func settlement(ctx context.Context, tx *store.Tx) ([]Entry, error) {
 		if !r.mistyped {
 			last[r.writer] = max(last[r.writer], r.number)
 		}
-		switch Kind(r.kind) {
-		case Intent:
-			open[r.lookup] = Entry{
-				Kind: Interrupted, Lookup: r.lookup, Actor: Actor{Staff: r.staff}, Case: r.caseID, Reason: "writer_gone",
-			}
-			order = append(order, r.lookup)
-		case Outcome, Withheld, Interrupted, Refused:
-			delete(open, r.lookup)
-		}
-		if len(order) > 4096 && len(order) > 2*len(open) {
-			order = slices.DeleteFunc(order, func(id string) bool { _, still := open[id]; return !still })
-		}
+		open.take(&r)
 		return nil
 	}, "SELECT writer, number, kind, lookup, staff, case_id FROM audit_entry WHERE id >= $1 ORDER BY id", begun)
 	if err != nil {
@@ -131,11 +167,5 @@ func settlement(ctx context.Context, tx *store.Tx) ([]Entry, error) {
 		settled = append(settled, fmt.Sprintf("%s/%d", w, last[w]))
 	}
 	first := []Entry{{Kind: Opened, Detail: map[string]string{"settled": strings.Join(settled, ",")}}}
-	for _, lookup := range order {
-		if e, still := open[lookup]; still {
-			first = append(first, e)
-			delete(open, lookup)
-		}
-	}
-	return first, nil
+	return append(first, open.interrupted()...), nil
 }

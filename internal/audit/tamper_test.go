@@ -12,13 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
 	"kakehashi/internal/fault"
 	"kakehashi/internal/store"
 )
 
 func (h *house) input() VerifyInput {
 	return VerifyInput{
-		DB: store.File(h.path("kakehashi.db")), Checkpoints: h.cfg.CheckpointsFile,
+		DB: h.database(), Checkpoints: h.cfg.CheckpointsFile,
 		PublicKeyFile: h.cfg.PublicKeyFile, MACKeyFile: h.cfg.MACKeyFile,
 	}
 }
@@ -79,10 +82,7 @@ func (h *house) copy(t testing.TB) *house {
 // tamper changes the database behind the gateway's back.
 func (h *house) tamper(statements ...string) {
 	h.t.Helper()
-	db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=busy_timeout(5000)")
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	db := h.stranger()
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
 			h.t.Fatalf("%s: %v", s, err)
@@ -93,11 +93,34 @@ func (h *house) tamper(statements ...string) {
 	}
 }
 
+// stranger opens the database as whoever owns it may.
+func (h *house) stranger() *sql.DB {
+	h.t.Helper()
+	if h.at.Config.Engine() == store.Postgres {
+		cfg, err := pgx.ParseConfig(h.at.Config.URL)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		cfg.RuntimeParams["search_path"] = h.at.Config.Schema
+		return stdlib.OpenDB(*cfg)
+	}
+	db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return db
+}
+
 // filled gives a record with something in every table: several writers, a number that is
 // void, and entries that wait to be sealed.
 func filled(t testing.TB) *house {
 	t.Helper()
-	h := newHouse(t)
+	return fill(newHouse(t))
+}
+
+func fill(h *house) *house {
+	t := h.t
+	t.Helper()
 	for run := range 3 {
 		h.start()
 		for i := range 4 {
@@ -192,10 +215,7 @@ func (h *house) notes() (notes []string) {
 
 func (h *house) one(query string) int64 {
 	h.t.Helper()
-	db, err := sql.Open("sqlite", h.path("kakehashi.db"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	db := h.stranger()
 	defer db.Close()
 	var n int64
 	if err := db.QueryRow(query).Scan(&n); err != nil {

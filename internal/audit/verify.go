@@ -12,9 +12,9 @@ import (
 	"kakehashi/internal/store"
 )
 
-// VerifyInput says what is to be verified, and with what. Everything is a path.
+// VerifyInput says what is to be verified, and with what. All but DB are paths.
 type VerifyInput struct {
-	DB            store.Config // the database, of a gateway that runs or not, or a copy
+	DB            store.Config // of gateways that run or not, or a copy; its role needs to read audit_* and no more
 	Checkpoints   string       // the file of checkpoints
 	PublicKeyFile string
 	MACKeyFile    string // the keyed hash's key; empty: what is not sealed is not checked
@@ -101,8 +101,14 @@ func Verify(ctx context.Context, in VerifyInput) (Report, error) {
 
 // both reads the tables and, beside that, compares them with their indexes.
 func (w *walk) both(ctx context.Context, db *store.DB) error {
-	if err := store.Read(ctx, db, w.schema); err != nil || !w.whole {
+	if err := store.Read(ctx, db, w.schema); err != nil {
 		return err
+	}
+	if db.Engine() == store.Postgres {
+		return w.leafByLeaf(ctx, db)
+	}
+	if !w.whole {
+		return nil
 	}
 	var torn []string
 	var found []*tally

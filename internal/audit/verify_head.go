@@ -119,6 +119,11 @@ func (w *walk) rest() error {
 			return err
 		}
 	}
+	return w.restOfHeads()
+}
+
+// restOfHeads judges the checkpoints of trees that the leaves do not reach.
+func (w *walk) restOfHeads() error {
 	for w.heads.Live {
 		size, _ := w.heads.number(0)
 		text, _ := w.heads.text(2)

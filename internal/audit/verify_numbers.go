@@ -18,6 +18,10 @@ type numbering struct {
 	wild    int64          // entries since the last that cannot be believed
 	absent  []int          // claims since the last whose entries are not there
 	names   map[int]string // of claims whose entries are not there
+
+	beside     bool            // several writers write at once, each many transactions at a time
+	ended      []string        // the writers that the last entry settles
+	sealedEnds map[string]bool // of writers, that their settlement is sealed
 }
 
 type writerNumbers struct {
@@ -29,6 +33,9 @@ type writerNumbers struct {
 	late   some[int64] // that stand behind a higher one
 	credit int64       // entries behind the last that are known not to be there
 	wild   bool        // behind the last stand some that cannot be believed
+
+	there   []span // where many are open at once: numbers that entries bear
+	claimed []span // those of entries that cannot be believed
 }
 
 // loss is an entry that declares what is gone.
@@ -41,15 +48,34 @@ type loss struct {
 }
 
 func newNumbering() numbering {
-	return numbering{writers: map[string]*writerNumbers{}, ends: map[string]int64{}, names: map[int]string{}}
+	return numbering{writers: map[string]*writerNumbers{}, ends: map[string]int64{}, names: map[int]string{}, sealedEnds: map[string]bool{}}
+}
+
+// of gives what is known of a writer's numbers.
+func (n *numbering) of(writer string) *writerNumbers {
+	w := n.writers[writer]
+	if w == nil {
+		w = &writerNumbers{name: writer, next: 1}
+		n.writers[writer] = w
+	}
+	return w
+}
+
+// disbelieve takes an entry that is not what was written.
+func (n *numbering) disbelieve(r *row) {
+	n.wild++
+	if n.beside && r.number > 0 {
+		w := n.of(r.writer)
+		w.claimed, _ = insertSpan(w.claimed, span{r.number, r.number})
+	}
 }
 
 // saw takes the number of an entry that can be believed.
 func (n *numbering) saw(r *row) {
-	w := n.writers[r.writer]
-	if w == nil {
-		w = &writerNumbers{name: r.writer, next: 1}
-		n.writers[r.writer] = w
+	w := n.of(r.writer)
+	if n.beside {
+		n.sawBeside(w, r)
+		return
 	}
 	switch {
 	case r.number == w.next:
@@ -120,21 +146,25 @@ func (n *numbering) heed(r *row) {
 		n.losses = append(n.losses, loss{at: r.at, reason: e.Reason, size: size, lost: lost, root: e.Detail["lost_root"], stands: max(stands, size), until: -1})
 		return
 	}
+	n.ended = n.ended[:0]
 	for part := range strings.SplitSeq(e.Detail["settled"], ",") {
 		writer, last, ok := strings.Cut(part, "/")
 		if end, err := strconv.ParseInt(last, 10, 64); ok && err == nil {
 			n.ends[writer] = end
+			n.ended = append(n.ended, writer)
 		}
+	}
+	if voids, ok := splitSpans(e.Detail["void"]); ok && e.Kind == Settled && len(n.ended) == 1 {
+		n.void(n.of(n.ended[0]), voids)
 	}
 }
 
 // gone gives the names of entries that were numbered and are not there, and how many.
 func (n *numbering) gone() (names []string, count int64) {
 	for writer, end := range n.ends {
-		w := n.writers[writer]
-		if w == nil {
-			w = &writerNumbers{name: writer, next: 1}
-			n.writers[writer] = w
+		w := n.of(writer)
+		if n.beside {
+			break // judged already
 		}
 		if from := w.next + w.credit; from <= end && !w.wild {
 			w.gaps = append(w.gaps, span{from, end})

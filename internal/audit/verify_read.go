@@ -86,6 +86,7 @@ func (c *cursor) leaf() leaf {
 type person struct {
 	id, entry int64
 	text      string
+	at        string // of PostgreSQL; empty: not known
 }
 
 func (c *cursor) person() person {
@@ -96,6 +97,9 @@ func (c *cursor) person() person {
 	role, fine2 := c.text(3)
 	if fine && fine2 && !strings.Contains(role, ":") {
 		p.text = role + ":" + atena
+	}
+	if len(c.Row) > 4 {
+		p.at, _ = c.text(4)
 	}
 	return p
 }

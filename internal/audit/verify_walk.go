@@ -35,6 +35,7 @@ type walk struct {
 	person   int64 // id of the last person's row that was due
 	found    findings
 	numbers  numbering
+	beside   beside
 	lastNote int64 // size of the newest checkpoint in the database
 	notes    int64 // how many the database has
 }
@@ -113,11 +114,11 @@ func (w *walk) visit() error {
 // believe takes what an entry says about the record itself, if it is what was written.
 func (w *walk) believe(r *row, right bool) {
 	if !right {
-		w.numbers.wild++
+		w.numbers.disbelieve(r)
 		return
 	}
 	w.numbers.saw(r)
-	if r.kind == string(Loss) || r.kind == string(Opened) {
+	if r.kind == string(Loss) || r.kind == string(Opened) || r.kind == string(Settled) {
 		w.numbers.heed(r)
 	}
 }
@@ -263,7 +264,11 @@ func (w *walk) checkPersons(r *row) error {
 			w.found.lostPersons.add(misfit{want: want, name: r.name(), last: !w.persons.Live})
 			continue
 		}
-		if has := w.persons.person(); has != want {
+		has := w.persons.person()
+		if has.at != "" { // where it was copied from a database without, it is not known
+			want.at = r.at
+		}
+		if has != want {
 			w.found.wrongPersons.add(misfit{want: want, has: has, name: r.name()})
 		}
 		if err := w.persons.Next(); err != nil {
