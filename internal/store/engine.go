@@ -60,8 +60,18 @@ func (tx *Tx) lock(ctx context.Context, name string, wait bool) (taken bool, err
 // Ring tells the other processes on this database, soon and without waiting, that there is
 // something to do about a topic. It is a hint: one may be lost, several may become one. On
 // SQLite there is no other process.
-func (db *DB) Ring(_ string) {}
+func (db *DB) Ring(topic string) {
+	if db.pg != nil {
+		db.pg.bells.put(topic)
+	}
+}
 
 // Listen calls woken, which must not wait, whenever another process rings for the topic, and
 // once after each time the connection was lost. It returns when ctx ends.
-func (db *DB) Listen(ctx context.Context, _ string, _ func()) { <-ctx.Done() }
+func (db *DB) Listen(ctx context.Context, topic string, woken func()) {
+	if db.pg != nil {
+		db.pg.bells.listen(ctx, topic, woken)
+		return
+	}
+	<-ctx.Done()
+}

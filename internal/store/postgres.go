@@ -22,6 +22,7 @@ type cluster struct {
 	readOnly bool
 	closed   atomic.Bool
 	wides    sync.Map // INSERT to wide
+	bells    *bells
 }
 
 // grace is how much longer than the server the program waits for a statement: a server
@@ -31,7 +32,7 @@ const grace = 5 * time.Second
 // openPG opens a schema for the gateway. Where the role owns it, it is brought up to date;
 // another role finds it so, or is told who has to do it.
 func openPG(ctx context.Context, cfg Config) (*DB, error) {
-	c, err := newCluster(ctx, cfg)
+	c, err := newCluster(ctx, cfg, false)
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +46,10 @@ func openPG(ctx context.Context, cfg Config) (*DB, error) {
 
 // openReadOnlyPG opens a schema for reading alone. One that does not exist is NotFound.
 func openReadOnlyPG(ctx context.Context, cfg Config) (*DB, error) {
-	c, err := newCluster(ctx, cfg)
+	c, err := newCluster(ctx, cfg, true)
 	if err != nil {
 		return nil, err
 	}
-	c.readOnly = true
-	c.readers = make(chan struct{}, cfg.Pool)
 	db := &DB{pg: c}
 	db.close = sync.OnceValue(c.shut)
 	state, err := c.inspect(ctx)
@@ -92,7 +91,7 @@ func (c *cluster) inspect(ctx context.Context) (s pgState, err error) {
 	return inspectPG(ctx, pool, c.cfg)
 }
 
-func newCluster(ctx context.Context, cfg Config) (*cluster, error) {
+func newCluster(ctx context.Context, cfg Config, readOnly bool) (*cluster, error) {
 	conn, err := cfg.connection(cfg.URL, cfg.PasswordFile)
 	if err != nil {
 		return nil, err
@@ -108,11 +107,18 @@ func newCluster(ctx context.Context, cfg Config) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", classify(err))
 	}
-	return &cluster{cfg: cfg, pool: pool, readers: make(chan struct{}, cfg.Pool-1)}, nil
+	readers := cfg.Pool
+	if !readOnly {
+		readers-- // one is left to write
+	}
+	c := &cluster{cfg: cfg, pool: pool, readOnly: readOnly, readers: make(chan struct{}, readers)}
+	c.bells = newBells(ctx, c)
+	return c, nil
 }
 
 func (c *cluster) shut() error {
 	c.closed.Store(true)
+	c.bells.close()
 	c.pool.Close()
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 // Object is a thing of the schema: a table, an index, a trigger or a view.
 type Object struct {
-	Kind  string // table, index, trigger, view
+	Kind  string // table, index, trigger, view; on PostgreSQL also constraint, rule, policy, function, sequence, operator, type
 	Name  string
 	Table string // the table that it is, or is on
 	SQL   string // how it was made, without comments and with single spaces; empty: made by the database
@@ -25,6 +25,9 @@ type Object struct {
 // have: what the migrations make of an empty database, up to the last that the snapshot's
 // has seen.
 func Schema(ctx context.Context, tx *Tx) (has, wants []Object, err error) {
+	if tx.pg != nil && tx.pg.snapshot {
+		return schemaPG(ctx, tx)
+	}
 	if tx.read == nil {
 		return nil, nil, fault.New(fault.Internal, "the schema was read outside of a snapshot")
 	}
