@@ -123,7 +123,7 @@ func randomName() string {
 }
 
 func ownTransport(t *testing.T) *kafka.Transport {
-	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	transport := &kafka.Transport{MetadataTTL: 2 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }
