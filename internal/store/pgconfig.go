@@ -181,6 +181,16 @@ func verifyChain(s tls.ConnectionState, roots *x509.CertPool) error {
 	return nil
 }
 
+// Owner gives the same database as the owner of its tables reaches it: what changes the
+// schema or fills it is done so.
+func (c Config) Owner() Config {
+	if c.OwnerURL != "" {
+		c.URL, c.PasswordFile = c.OwnerURL, c.OwnerPasswordFile
+	}
+	c.OwnerURL, c.OwnerPasswordFile, c.Pooler = "", "", false
+	return c
+}
+
 func (c Config) withDefaultsPG() Config {
 	if c.Schema == "" {
 		c.Schema = "kakehashi"

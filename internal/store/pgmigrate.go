@@ -74,7 +74,7 @@ func migratePG(ctx context.Context, cfg Config) (from, to int64, err error) {
 		return 0, 0, err
 	}
 	if !state.marked {
-		if err := markPG(ctx, pool, cfg); err != nil {
+		if err := markPG(ctx, pool, cfg, state.exists); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -92,12 +92,8 @@ func migratePG(ctx context.Context, cfg Config) (from, to int64, err error) {
 
 // ownerPool connects as the owner of the tables. A step may take as long as it needs.
 func ownerPool(cfg Config) (*sql.DB, error) {
-	place, secret := cfg.URL, cfg.PasswordFile
-	if cfg.OwnerURL != "" {
-		place, secret = cfg.OwnerURL, cfg.OwnerPasswordFile
-	}
-	cfg.Pooler = false // what changes a schema needs a session of its own
-	conn, err := cfg.connection(place, secret)
+	owner := cfg.Owner()
+	conn, err := owner.connection(owner.URL, owner.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +120,13 @@ func upPG(ctx context.Context, pool *sql.DB) (version int64, err error) {
 }
 
 // markPG makes the schema and says that it is ours, both or neither.
-func markPG(ctx context.Context, pool *sql.DB, cfg Config) error {
+func markPG(ctx context.Context, pool *sql.DB, cfg Config, exists bool) error {
 	statements := []string{
-		"CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{cfg.Schema}.Sanitize(),
 		`CREATE TABLE kakehashi (marker TEXT COLLATE "C" NOT NULL PRIMARY KEY, made_at TEXT COLLATE "C" NOT NULL)`,
 		"INSERT INTO kakehashi (marker, made_at) VALUES ('" + marker + "', '" + time.Now().UTC().Format(timeForm) + "')",
+	}
+	if !exists { // asking for it where it is needs a right that its owner may not have
+		statements = append([]string{"CREATE SCHEMA " + pgx.Identifier{cfg.Schema}.Sanitize()}, statements...)
 	}
 	tx, err := pool.BeginTx(ctx, nil)
 	if err != nil {
@@ -170,6 +168,7 @@ func migrationLock(ctx context.Context, pool *sql.DB, cfg Config) (release func(
 
 // pgState is what stands in a schema before anything is done to it.
 type pgState struct {
+	exists  bool
 	marked  bool  // it is ours
 	version int64 // of the last migration that it has seen; 0: none
 	may     bool  // the role that asked may change the schema
@@ -181,7 +180,7 @@ type pgState struct {
 func inspectPG(ctx context.Context, pool *sql.DB, cfg Config) (s pgState, err error) {
 	var server int
 	var encoding string
-	var exists, versioned bool
+	var versioned bool
 	var objects int64
 	err = pool.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
 		to_regnamespace($1) IS NOT NULL,
@@ -190,7 +189,7 @@ func inspectPG(ctx context.Context, pool *sql.DB, cfg Config) (s pgState, err er
 		CASE WHEN to_regclass($1 || '.kakehashi') IS NOT NULL THEN pg_has_role((SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass($1 || '.kakehashi')), 'USAGE')
 			WHEN to_regnamespace($1) IS NOT NULL THEN has_schema_privilege($1, 'CREATE')
 			ELSE has_database_privilege(current_database(), 'CREATE') END`, cfg.Schema).
-		Scan(&server, &encoding, &exists, &objects, &s.marked, &versioned, &s.may)
+		Scan(&server, &encoding, &s.exists, &objects, &s.marked, &versioned, &s.may)
 	switch {
 	case err != nil:
 		return s, fmt.Errorf("read whose the database is: %w", classify(err))

@@ -49,24 +49,33 @@ func made(ctx context.Context, version int64) (wants []Object, err error) {
 	if version < 1 {
 		return nil, nil
 	}
+	err = inMemory(ctx, version, func(pool *sql.DB) (err error) {
+		wants, err = objects(ctx, pool.QueryContext)
+		return err
+	})
+	return wants, err
+}
+
+// inMemory runs f on an empty database that has seen the migrations up to a version.
+func inMemory(ctx context.Context, version int64, f func(*sql.DB) error) (err error) {
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, fmt.Errorf("read the migrations: %w", err)
+		return fmt.Errorf("read the migrations: %w", err)
 	}
 	pool, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
-		return nil, fmt.Errorf("make an empty database: %w", classify(err))
+		return fmt.Errorf("make an empty database: %w", classify(err))
 	}
 	pool.SetMaxOpenConns(1) // each connection has a memory of its own
 	defer func() { err = errors.Join(err, classify(pool.Close())) }()
 	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, steps, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return nil, fmt.Errorf("read the migrations: %w", err)
+		return fmt.Errorf("read the migrations: %w", err)
 	}
 	if _, err := provider.UpTo(ctx, version); err != nil {
-		return nil, fmt.Errorf("migrate an empty database: %w", classify(err))
+		return fmt.Errorf("migrate an empty database: %w", classify(err))
 	}
-	return objects(ctx, pool.QueryContext)
+	return f(pool)
 }
 
 // plain leaves comments and spacing out of a statement. No text of our schema holds what

@@ -255,7 +255,12 @@ func (db *DB) shut() error {
 
 // SetMaxSize changes, while the gateway runs, how many bytes the database may hold. A
 // limit below what it holds already stops its growth and takes nothing away.
+//
+// A PostgreSQL database has no limit of ours, and nothing is changed.
 func (db *DB) SetMaxSize(ctx context.Context, bytes int64) error {
+	if db.pg != nil {
+		return nil
+	}
 	if db.writer == nil {
 		return fault.New(fault.Internal, "a database opened for reading has no limit to set")
 	}

@@ -156,40 +156,52 @@ CREATE TABLE outbox_replay_item (
 );
 CREATE INDEX outbox_replay_item_open ON outbox_replay_item (replay, state, seq) WHERE state IN ('waiting', 'armed');
 
--- Makes the months of the record and of the history ahead of time: this one and the next
--- three, and gives how many it made. It is the one piece of DDL that the gateway's role can
--- reach. A month that cannot be had now, since somebody reads the table for long or rows
+-- Makes the partitions of a month, of the record and of the history, and gives how many it
+-- made. A partition that cannot be had now, since somebody reads the table for long or rows
 -- of it lie in the net already, is left for the next call.
 -- +goose StatementBegin
-CREATE FUNCTION kakehashi_partitions() RETURNS BIGINT
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '2s' AS $$
+CREATE FUNCTION kakehashi_month(month TIMESTAMP) RETURNS BIGINT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '2s' AS $$
 DECLARE
-  made  BIGINT := 0;
-  month TIMESTAMP;
-  ahead INTEGER;
-  bound TEXT[];
+  made BIGINT := 0;
+  name TEXT;
+  part TEXT[];
+BEGIN
+  FOREACH part SLICE 1 IN ARRAY ARRAY[
+    ['audit_entry', to_char(month, 'YYYY-MM'), to_char(month + interval '1 month', 'YYYY-MM')],
+    ['outbox_history', (extract(epoch FROM month)::BIGINT * 1000000)::TEXT,
+      (extract(epoch FROM month + interval '1 month')::BIGINT * 1000000)::TEXT]
+  ] LOOP
+    name := part[1] || to_char(month, '"_"YYYYMM');
+    IF to_regclass(name) IS NULL THEN
+      BEGIN
+        -- Attaching keeps nobody from writing meanwhile, as making it a partition would.
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, part[1]);
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part[1], name, part[2], part[3]);
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %I FROM CURRENT_USER', name);
+        made := made + 1;
+      EXCEPTION WHEN lock_not_available OR check_violation OR deadlock_detected THEN
+        NULL;
+      END;
+    END IF;
+  END LOOP;
+  RETURN made;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION kakehashi_month(TIMESTAMP) FROM PUBLIC;
+
+-- Makes those of this month and the next three. It is the one piece of DDL that the
+-- gateway's role can reach.
+-- +goose StatementBegin
+CREATE FUNCTION kakehashi_partitions() RETURNS BIGINT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  made BIGINT := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('kakehashi_partitions'), hashtext(current_schema()));
   FOR ahead IN 0..3 LOOP
-    month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead);
-    FOREACH bound SLICE 1 IN ARRAY ARRAY[
-      ['audit_entry', to_char(month, 'YYYY-MM'), to_char(month + interval '1 month', 'YYYY-MM')],
-      ['outbox_history', (extract(epoch FROM month)::BIGINT * 1000000)::TEXT,
-        (extract(epoch FROM month + interval '1 month')::BIGINT * 1000000)::TEXT]
-    ] LOOP
-      IF to_regclass(bound[1] || to_char(month, '"_"YYYYMM')) IS NULL THEN
-        BEGIN
-          EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', bound[1] || to_char(month, '"_"YYYYMM'), bound[1]);
-          EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
-            bound[1], bound[1] || to_char(month, '"_"YYYYMM'), bound[2], bound[3]);
-          EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %I FROM CURRENT_USER',
-            bound[1] || to_char(month, '"_"YYYYMM'));
-          made := made + 1;
-        EXCEPTION WHEN lock_not_available OR check_violation OR deadlock_detected THEN
-          NULL;
-        END;
-      END IF;
-    END LOOP;
+    made := made + kakehashi_month(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead));
   END LOOP;
   RETURN made;
 END
