@@ -8,8 +8,9 @@ import (
 )
 
 // Several entries of one transaction stand in their order, and prove like any other.
-func TestAppendAll(t *testing.T) {
-	h := newHouse(t)
+func TestAppendAll(t *testing.T) { onEngines(t, appendAll) }
+
+func appendAll(t *testing.T, h *house) {
 	h.start()
 	entries := []Entry{{Kind: Delivery, Lookup: "a"}, {Kind: Delivery, Lookup: "b"}, {Kind: Change, Lookup: "c"}}
 	err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {

@@ -24,8 +24,9 @@ func (s *stalled) Write(b []byte) (int, error) {
 	return s.Buffer.Write(b)
 }
 
-func TestStalledExportsKeepNobodyFromReading(t *testing.T) {
-	h := newHouse(t)
+func TestStalledExportsKeepNobodyFromReading(t *testing.T) { onEngines(t, stalledExportsKeepNobodyFromReading) }
+
+func stalledExportsKeepNobodyFromReading(t *testing.T, h *house) {
 	h.start()
 	for i := range 30 { // more than what is buffered on the way
 		h.ask(fmt.Sprint("Q-", i))
@@ -65,8 +66,9 @@ func TestStalledExportsKeepNobodyFromReading(t *testing.T) {
 	h.stop()
 }
 
-func TestExportOfSeveralPagesEndsWhereItBegan(t *testing.T) {
-	h := newHouse(t)
+func TestExportOfSeveralPagesEndsWhereItBegan(t *testing.T) { onEngines(t, exportOfSeveralPagesEndsWhereItBegan) }
+
+func exportOfSeveralPagesEndsWhereItBegan(t *testing.T, h *house) {
 	h.open()
 	h.fill(3*exportPage - 1) // one entry more says that the writer opened
 	more := &appending{h: h}

@@ -49,6 +49,21 @@ func newHouseAt(t testing.TB, at storetest.Place) *house {
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
 
+// onEngines runs f on each engine, with a house of its own.
+func onEngines(t *testing.T, f func(t *testing.T, h *house)) {
+	t.Helper()
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) { f(t, newHouseAt(t, at)) })
+}
+
+// ends is how many entries a writer that ends in order adds: its settlement, where others
+// may be.
+func (h *house) ends() int64 {
+	if h.at.Config.Engine() == store.Postgres {
+		return 1
+	}
+	return 0
+}
+
 // database says where the record lies.
 func (h *house) database() store.Config {
 	if h.at.Config.Engine() == store.Postgres {
@@ -150,7 +165,7 @@ func (h *house) settle() Stats {
 }
 
 func TestLookupIsRecordedSealedAndFound(t *testing.T) {
-	storetest.Engines(t, func(t *testing.T, at storetest.Place) { lookupIsRecordedSealedAndFound(t, newHouseAt(t, at)) })
+	onEngines(t, lookupIsRecordedSealedAndFound)
 }
 
 func lookupIsRecordedSealedAndFound(t *testing.T, h *house) {

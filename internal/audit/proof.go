@@ -76,14 +76,18 @@ func (l *Log) Proof(ctx context.Context, lookup string) (Proof, error) {
 }
 
 func sealedOf(ctx context.Context, tx *store.Tx, lookup string) (found []ProvedEntry, err error) {
+	from := "audit_leaf c CROSS JOIN audit_entry e ON e.id = c.entry"
+	if tx.Engine() == store.Postgres {
+		from = "audit_leaf c JOIN audit_entry e ON " + entryOfC
+	}
 	err = queryRows(ctx, tx, func(rows *store.Rows) error {
 		var e ProvedEntry
 		err := rows.Scan(&e.Position, &e.Writer, &e.Number, &e.At, &e.Kind, &e.Lookup, &e.Staff, &e.Case,
 			&e.Subjects, &e.Void, &e.Body, &e.Salt, &e.MAC)
 		found = append(found, e)
 		return err
-	}, `SELECT l.position, e.writer, e.number, e.at, e.kind, e.lookup, e.staff, e.case_id, e.subjects, e.void, e.body, e.salt, e.mac
-		FROM audit_leaf l CROSS JOIN audit_entry e ON e.id = l.entry WHERE l.lookup <> '' AND l.lookup = $1 ORDER BY l.position`, lookup)
+	}, `SELECT c.position, e.writer, e.number, e.at, e.kind, e.lookup, e.staff, e.case_id, e.subjects, e.void, e.body, e.salt, e.mac
+		FROM `+from+` WHERE c.lookup <> '' AND c.lookup = $1 ORDER BY c.position`, lookup)
 	return found, err
 }
 

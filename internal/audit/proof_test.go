@@ -9,8 +9,9 @@ import (
 	"kakehashi/internal/fault"
 )
 
-func TestProofHoldsAndBreaks(t *testing.T) {
-	h := newHouse(t)
+func TestProofHoldsAndBreaks(t *testing.T) { onEngines(t, proofHoldsAndBreaks) }
+
+func proofHoldsAndBreaks(t *testing.T, h *house) {
 	h.start()
 	for i := range 9 {
 		h.ask(fmt.Sprint("Q-", i))

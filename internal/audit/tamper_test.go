@@ -102,6 +102,8 @@ func (h *house) stranger() *sql.DB {
 			h.t.Fatal(err)
 		}
 		cfg.RuntimeParams["search_path"] = h.at.Config.Schema
+		cfg.RuntimeParams["synchronous_commit"] = "off"
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // several statements at once
 		return stdlib.OpenDB(*cfg)
 	}
 	db, err := sql.Open("sqlite", h.path("kakehashi.db")+"?_pragma=busy_timeout(5000)")

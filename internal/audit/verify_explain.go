@@ -133,6 +133,9 @@ func (w *walk) explainTail() {
 }
 
 func (w *walk) explainQueue() {
+	for _, id := range w.found.lostWaiting.first {
+		w.report.add(Deleted, "", "封印を待っていた記録（%d）が削除されています。", id)
+	}
 	for _, id := range w.found.astrayQueue.first {
 		w.report.add(Edited, "", "封印待ちの列に、あるはずのない行（%d）があります。", id)
 	}

@@ -64,7 +64,8 @@ type findings struct {
 	refused  some[string] // entries that the sealer passed over
 	resealed int64        // of those that wait, how many the file proves
 
-	queueTail     int64 // rows of the queue behind the last entry
+	queueTail     int64       // rows of the queue behind the last entry
+	lostWaiting   some[int64] // rows of the queue whose entry is not there, where ids may be missing
 	astrayQueue   some[int64]
 	astrayLeaves  some[leaf]
 	astrayPersons some[person]

@@ -183,11 +183,7 @@ func (w *walk) leafOn() error {
 
 // entryless judges a leaf whose entry is not there.
 func (w *walk) entryless(l leaf) error {
-	if !w.entries.Live && l.entry > w.beside.last {
-		w.found.tail++
-	} else {
-		w.found.missing.add(claim{place: l.position + 1, id: l.entry, wants: hashOf(l.hash)})
-	}
+	w.found.missing.add(claim{place: l.position + 1, id: l.entry, wants: hashOf(l.hash)})
 	if _, queued := w.beside.queue[l.entry]; queued {
 		w.found.astrayQueue.add(l.entry)
 		delete(w.beside.queue, l.entry)
@@ -313,9 +309,10 @@ func (w *walk) restOfLeaves() error {
 		if id > w.beside.last {
 			w.found.queueTail++
 		} else {
-			w.found.astrayQueue.add(id)
+			w.found.lostWaiting.add(id)
 		}
 	}
+	w.pair()
 	for w.persons.Live {
 		p := w.persons.person()
 		if w.found.tail == 0 || p.entry <= w.beside.last {
@@ -328,13 +325,13 @@ func (w *walk) restOfLeaves() error {
 	if err := w.restOfHeads(); err != nil {
 		return err
 	}
-	w.pair()
 	w.numbers.judge(w.beside.lives, w.found.missing.n+w.found.tail)
 	return nil
 }
 
-// pair finds leaves whose entry is there under another id, and names leaves that are gone
-// by the entries that have none.
+// pair finds leaves whose entry is there under another id, tells those whose entries are
+// gone from the end from the others, and names leaves that are gone by the entries that
+// have none.
 func (w *walk) pair() {
 	f := &w.found
 	at := map[[hashSize]byte]int{}
@@ -358,11 +355,17 @@ func (w *walk) pair() {
 	f.leafless = left
 	var missing []claim
 	for i, c := range f.missing.first {
-		if !paired[i+1] {
+		switch {
+		case paired[i+1]:
+			f.missing.n--
+		case c.id > w.beside.last:
+			f.missing.n--
+			f.tail++
+		default:
 			missing = append(missing, c)
 		}
 	}
-	f.missing.first, f.missing.n = missing, f.missing.n-int64(len(paired))
+	f.missing.first = missing
 	if f.unleafed.n == f.leafless.n && f.unleafed.n == int64(len(f.unleafed.first)) {
 		for i := range f.unleafed.first {
 			f.unleafed.first[i].name = f.leafless.first[i].name

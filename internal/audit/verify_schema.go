@@ -17,9 +17,14 @@ type misshape struct {
 }
 
 // recordsOwn tells whether a thing of the schema is the record's or may touch it: it bears
-// such a name, is on such a table, or is a trigger, which may write to any table.
+// such a name, is on such a table, or is one that acts by itself or in the place of another,
+// on any table.
 func recordsOwn(o store.Object) bool {
-	return o.Kind == "trigger" || underAudit(o.Name) || underAudit(o.Table)
+	switch o.Kind {
+	case "trigger", "rule", "function", "operator", "type":
+		return true
+	}
+	return underAudit(o.Name) || underAudit(o.Table)
 }
 
 // underAudit tells whether a name is one of the record's. The database does not tell
@@ -29,9 +34,6 @@ func underAudit(name string) bool { return strings.HasPrefix(strings.ToLower(nam
 // compareSchema gives what the record's part of the schema has more, less or otherwise
 // than the migrations make it.
 func compareSchema(ctx context.Context, tx *store.Tx) (strange []misshape, err error) {
-	if tx.Engine() == store.Postgres { // of which the store tells no schema yet
-		return nil, nil
-	}
 	has, wants, err := store.Schema(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (w *walk) schema(ctx context.Context, tx *store.Tx) error {
 func spelt(kind string) string {
 	words := map[string]string{
 		"table": "表", "index": "索引", "trigger": "トリガー", "view": "ビュー", "rule": "ルール", "policy": "行の制限",
-		"function": "関数", "sequence": "連番", "constraint": "制約", "partition": "月の表", "column": "列",
+		"function": "関数", "sequence": "連番", "constraint": "制約", "operator": "演算子", "type": "型",
 	}
 	if word := words[kind]; word != "" {
 		return word
