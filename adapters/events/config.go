@@ -142,11 +142,12 @@ func (c Config) Validate() error {
 	w.add(!fitName(c.Notices.Group), "notices/group", name)
 	w.add(c.Topic == c.Notices.Topic || c.Probe == c.Topic || c.Probe == c.Notices.Topic, "topic", "3つのトピックは別々の名前にしてください")
 	seen := map[string]bool{}
-	for _, s := range c.Consumers {
-		w.add(strings.TrimSpace(s.Name) == "" || seen[s.Name], "consumers", "受け取る相手には、別々の名前を付けてください")
-		w.add(strings.TrimSpace(s.LegalBasis) == "", "consumers", "受け取る相手ごとに、知らせてよい根拠を書いてください")
+	for i, s := range c.Consumers {
+		at := "consumers/" + strconv.Itoa(i)
+		w.add(strings.TrimSpace(s.Name) == "" || seen[s.Name], at+"/name", "受け取る相手ごとに、別の名前を書いてください")
+		w.add(strings.TrimSpace(s.LegalBasis) == "", at+"/legal_basis", "知らせてよい根拠を書いてください")
 		_, err := time.Parse(time.DateOnly, s.From)
-		w.add(err != nil, "consumers", "受け取る相手ごとに、知らせてよくなる日を書いてください")
+		w.add(err != nil, at+"/from", "知らせてよくなる日を書いてください")
 		seen[s.Name] = true
 	}
 	w.add(c.Notices.Check < 10*time.Millisecond || c.Notices.Check > time.Hour, "notices/check", "10msから1時間の間にしてください")

@@ -81,6 +81,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
+// stopWithin bounds the last commit of a reader, and its closing: Kafka may be gone, and what
+// was not committed is read again.
+const stopWithin = 3 * time.Second
+
 // errHung ends a round whose reader reads nothing although there is something to read.
 var errHung = fault.New(fault.Unavailable, "the reader hangs").WithCode(codeHung).WithReason("hung")
 
@@ -110,7 +114,7 @@ func (c *Consumer) round(ctx context.Context) error {
 	all.Go(func() error { return c.watch(each, name) })
 	all.Go(func() error { return c.read(each, reader) })
 	err = all.Wait()
-	if late := closeWithin(context.WithoutCancel(ctx), reader, c.conn.Timeout); late != nil {
+	if late := closeWithin(context.WithoutCancel(ctx), reader, stopWithin); late != nil {
 		c.tell.warn(ctx, codeUnclosed, "cause", "timeout")
 	}
 	return err
@@ -119,7 +123,11 @@ func (c *Consumer) round(ctx context.Context) error {
 // read hands on message after message, until ctx is over.
 func (c *Consumer) read(ctx context.Context, reader *kafka.Reader) error {
 	kept := &commits{reader: reader, limit: c.conn.Timeout, now: c.rooms.Now}
-	defer func() { c.commit(context.WithoutCancel(ctx), kept) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		c.commit(ctx, kept)
+	}()
 	pause := newPause(100*time.Millisecond, 10*time.Second)
 	for {
 		m, err := kept.fetch(ctx)
