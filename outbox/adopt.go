@@ -9,6 +9,7 @@ import (
 // can be alive: its leases need not be waited for; and, over a database that was put back to
 // an older day, about all that it does not know to have arrived.
 func (r *relay) begin(ctx context.Context) {
+	r.persist(ctx, r.reckon)
 	if r.q.rooms.Exclusive {
 		r.persist(ctx, r.adopt)
 	}
@@ -39,7 +40,7 @@ func (r *relay) persist(ctx context.Context, do func(context.Context) error) {
 func (r *relay) adopt(ctx context.Context) error {
 	for _, l := range r.lines {
 		for more := true; more; {
-			now := r.q.rooms.Now()
+			now := r.q.now()
 			rows, err := r.leased(ctx, l)
 			if err != nil {
 				return err

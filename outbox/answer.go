@@ -21,7 +21,6 @@ const (
 	questioned = `SELECT o.seq, o.destination, o.record, o.waits, o.phase, o.question, c.body
 		FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq
 		WHERE c.change_id = $1 AND ($2 = '' OR c.destination = $2) ORDER BY o.seq`
-	isPast = `SELECT count(*) FROM outbox_history WHERE change_id = $1 AND ($2 = '' OR destination = $2)`
 )
 
 // askedRow is a row about which somebody gives an answer.
@@ -42,7 +41,7 @@ type askedRow struct {
 // be dealt with first; Invalid where it is owed to several and none is named; and those of
 // the receiver, after which the transaction must be taken back.
 func (q *Queue) Answer(ctx context.Context, tx *store.Tx, a Arrival, receiver Receiver) (Owed, error) {
-	row, err := answerable(ctx, tx, a)
+	row, err := q.answerable(ctx, tx, a)
 	if err != nil {
 		return Owed{}, err
 	}
@@ -58,14 +57,14 @@ func (q *Queue) Answer(ctx context.Context, tx *store.Tx, a Arrival, receiver Re
 		args      []any
 	}{
 		{toHistory, []any{row.seq, string(Delivered), micros(a.Mark.At), a.Mark.By, a.Mark.Reason}},
-		{deleteOwed, []any{row.seq}}, {deleteChange, []any{row.seq}}, {promote, []any{row.destination, row.record}},
+		{deleteOwed, []any{row.seq}}, {deleteChange, []any{row.seq}}, {q.texts.promote, []any{row.destination, row.record}},
 	} {
 		if _, err := tx.Exec(ctx, w.statement, w.args...); err != nil {
 			return Owed{}, fmt.Errorf("settle a change by an answer: %w", err)
 		}
 	}
 	q.wakeOn(tx)
-	list, err := scanOwed(tx.Query(ctx, stateOfChange, string(a.Change)))
+	list, err := scanOwed(tx.Query(ctx, q.texts.ofChange, string(a.Change)))
 	for _, o := range list {
 		if o.Destination == row.destination {
 			return o.Owed, err
@@ -75,14 +74,17 @@ func (q *Queue) Answer(ctx context.Context, tx *store.Tx, a Arrival, receiver Re
 }
 
 // answerable finds the one row that an answer is about.
-func answerable(ctx context.Context, tx *store.Tx, a Arrival) (askedRow, error) {
+func (q *Queue) answerable(ctx context.Context, tx *store.Tx, a Arrival) (askedRow, error) {
+	if _, err := hold(ctx, tx, lockNamed, string(a.Change), a.Destination); err != nil {
+		return askedRow{}, err
+	}
 	rows, err := readAsked(tx.Query(ctx, questioned, string(a.Change), a.Destination))
 	if err != nil {
 		return askedRow{}, err
 	}
 	switch len(rows) {
 	case 0:
-		n, err := tx.Number(ctx, isPast, string(a.Change), a.Destination)
+		n, err := tx.Number(ctx, q.texts.past, string(a.Change), a.Destination)
 		switch {
 		case err != nil:
 			return askedRow{}, fmt.Errorf("look for an answered change: %w", err)

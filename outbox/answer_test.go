@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"kakehashi/internal/storetest"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func (h *house) answer(a Arrival, receiver Receiver) (o Owed, err error) {
 
 // doubtful is a house where C-a-1 is parked with the question, C-a-2 waits behind it, and
 // C-b-1 was refused for good.
-func doubtful(t *testing.T) (*house, *neighbour) {
+func doubtful(t *testing.T, at storetest.Place) (*house, *neighbour) {
 	t.Helper()
 	n := newNeighbour()
 	n.script = func(_ context.Context, id ledger.ChangeID, _ int) (bool, error) {
@@ -35,7 +36,7 @@ func doubtful(t *testing.T) (*house, *neighbour) {
 		}
 		return true, nil
 	}
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1), use("a", 2), use("b", 1))
 	h.run(h.queue, nil)
 	h.untilParked(2)
@@ -43,7 +44,11 @@ func doubtful(t *testing.T) (*house, *neighbour) {
 }
 
 func TestAnAnswerSettlesTheQuestion(t *testing.T) {
-	h, n := doubtful(t)
+	storetest.Engines(t, testAnAnswerSettlesTheQuestion)
+}
+
+func testAnAnswerSettlesTheQuestion(t *testing.T, at storetest.Place) {
+	h, n := doubtful(t, at)
 	var heard []ledger.Receipt
 	mark := Mark{By: "2001", At: time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC), Reason: "相手先の画面で確認"}
 	receiver := ledgerOf(func(_ context.Context, _ *store.Tx, c ledger.Change, r ledger.Receipt) error {
@@ -68,8 +73,10 @@ func TestAnAnswerSettlesTheQuestion(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsRefused(t *testing.T) {
-	h, _ := doubtful(t)
+func TestAnAnswerIsRefused(t *testing.T) { storetest.Engines(t, testAnAnswerIsRefused) }
+
+func testAnAnswerIsRefused(t *testing.T, at storetest.Place) {
+	h, _ := doubtful(t, at)
 	h.untilState("C-b-1", Parked)
 	taken := ledgerOf(func(context.Context, *store.Tx, ledger.Change, ledger.Receipt) error { return nil })
 	no := ledgerOf(func(ctx context.Context, tx *store.Tx, _ ledger.Change, _ ledger.Receipt) error {
@@ -119,13 +126,15 @@ func TestAnAnswerIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnAnswerNamesOneOfSeveral(t *testing.T) {
+func TestAnAnswerNamesOneOfSeveral(t *testing.T) { storetest.Engines(t, testAnAnswerNamesOneOfSeveral) }
+
+func testAnAnswerNamesOneOfSeveral(t *testing.T, at storetest.Place) {
 	one, other := newNeighbour(), newNeighbour()
 	one.script = func(context.Context, ledger.ChangeID, int) (bool, error) { return true, unsure() }
 	other.script = one.script
 	second := to(other)
 	second.Destination = "tax"
-	h := newHouse(t, quick(), to(one), second)
+	h := newHouse(t, at, quick(), to(one), second)
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	h.untilParked(2)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 
 	"kakehashi/internal/store"
@@ -27,8 +28,8 @@ const (
 		question = CASE WHEN $4 = 1 OR $6 = 1 AND $5 = 0 THEN question ELSE '' END,
 		due_at = (SELECT c.enqueued_at FROM outbox_change c WHERE c.seq = outbox_owed.seq),
 		tries = 0, fails = 0, replay = $3,
-		answered = CASE WHEN question <> '' THEN $5 ELSE 0 END
-		WHERE seq = $1 AND parking = $2 AND phase = 'parked' AND (question = '' OR receipt IS NOT NULL OR $4 + $5 + $6 > 0)`
+		answered = CASE WHEN question <> '' THEN CAST($5 AS BIGINT) ELSE 0 END
+		WHERE seq = $1 AND parking = $2 AND phase = 'parked' AND (question = '' OR receipt IS NOT NULL OR $4 = 1 OR $5 = 1 OR $6 = 1)`
 	stillParked = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND parking = $2 AND phase = 'parked'`
 	setItem     = `INSERT INTO outbox_replay_item (replay, seq, parking, state, why) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (replay, seq) DO UPDATE SET state = excluded.state, why = excluded.why`
@@ -75,7 +76,10 @@ func (r *relay) replays(ctx context.Context) (moved bool, err error) {
 }
 
 func (r *relay) runningReplays(ctx context.Context) ([]running, error) {
-	rows, err := store.Query(ctx, r.q.rooms.DB, runningReplays)
+	return readRunning(store.Query(ctx, r.q.rooms.DB, runningReplays))
+}
+
+func readRunning(rows *store.Rows, err error) ([]running, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for replays: %w", err)
 	}
@@ -96,37 +100,27 @@ func (r *relay) runningReplays(ctx context.Context) ([]running, error) {
 
 // arm arms a chunk of a replay in one transaction, and gives how many rows that was.
 func (r *relay) arm(ctx context.Context, p running) (n int, err error) {
-	items, err := r.toArm(ctx, p)
-	if err != nil {
-		return 0, err
+	var items []item
+	if !r.q.shared {
+		query, args := p.toArm()
+		if items, err = readItems(store.Query(ctx, r.q.rooms.DB, query, args...)); err != nil {
+			return 0, err
+		}
 	}
-	if !p.filled {
-		p.filled = len(items) < chunk
-	}
-	if n = len(items); n > 0 {
-		p.reached = items[n-1].parking
-	}
-	filled, done := 0, false
-	if p.filled {
-		filled = 1
-	}
+	done := false
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		r.q.touch(tx)
-		if runs, err := tx.Exec(ctx, setReached, p.id, p.reached, filled); err != nil || runs == 0 { // it was stopped meanwhile
-			return err
-		}
-		for _, i := range items {
-			if err := r.armOne(ctx, tx, p, i); err != nil {
-				return fmt.Errorf("arm a change: %w", err)
+	err = r.write(within, false, func(ctx context.Context, tx *store.Tx, _ bool) (err error) {
+		n, done = 0, false
+		now, list := p, items
+		if r.q.shared {
+			runs := false
+			if now, list, runs, err = heldReplay(ctx, tx, p.id); err != nil || !runs {
+				return err
 			}
 		}
-		if n > 0 || p.armed > 0 {
-			return nil
-		}
-		ended, err := tx.Exec(ctx, setReplay, p.id, "done", "running")
-		done = ended == 1
+		n = len(list)
+		done, err = r.armSome(ctx, tx, now, list)
 		return err
 	})
 	if err == nil && done {
@@ -135,14 +129,59 @@ func (r *relay) arm(ctx context.Context, p running) (n int, err error) {
 	return n, err
 }
 
-// toArm gives the next rows of a replay, at most a chunk, read outside of the transaction
-// that arms them: it looks at each again.
-func (r *relay) toArm(ctx context.Context, p running) ([]item, error) {
-	query, args := waitingItems, []any{p.id, chunk}
-	if !p.named {
-		query, args = p.next()
+// heldReplay gives a replay as it stands, and what it comes to next, where no other relay is
+// arming: one at a time does.
+func heldReplay(ctx context.Context, tx *store.Tx, id string) (p running, items []item, runs bool, err error) {
+	if runs, err = tx.TryLock(ctx, replayLock); err != nil || !runs {
+		return p, nil, false, err
 	}
-	rows, err := store.Query(ctx, r.q.rooms.DB, query, args...)
+	list, err := readRunning(tx.Query(ctx, runningReplays))
+	if err != nil {
+		return p, nil, false, err
+	}
+	i := slices.IndexFunc(list, func(o running) bool { return o.id == id })
+	if i < 0 {
+		return p, nil, false, nil
+	}
+	query, args := list[i].toArm()
+	items, err = readItems(tx.Query(ctx, query, args...))
+	return list[i], items, true, err
+}
+
+// armSome arms rows of a replay, or ends it where nothing of it is left.
+func (r *relay) armSome(ctx context.Context, tx *store.Tx, p running, items []item) (done bool, err error) {
+	n, filled := len(items), 0
+	if p.filled || n < chunk {
+		filled = 1
+	}
+	if n > 0 {
+		p.reached = items[n-1].parking
+	}
+	if runs, err := tx.Exec(ctx, setReached, p.id, p.reached, filled); err != nil || runs == 0 { // it was stopped meanwhile
+		return false, err
+	}
+	for _, i := range items {
+		if err := r.armOne(ctx, tx, p, i); err != nil {
+			return false, fmt.Errorf("arm a change: %w", err)
+		}
+	}
+	if n > 0 || p.armed > 0 {
+		return false, nil
+	}
+	ended, err := tx.Exec(ctx, setReplay, p.id, "done", "running")
+	return ended == 1, err
+}
+
+// toArm gives the query for the next rows of a replay, at most a chunk. On SQLite it is read
+// outside of the transaction that arms them, which looks at each again.
+func (p running) toArm() (string, []any) {
+	if p.named {
+		return waitingItems, []any{p.id, chunk}
+	}
+	return p.next()
+}
+
+func readItems(rows *store.Rows, err error) ([]item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what is to be armed: %w", err)
 	}

@@ -22,7 +22,7 @@ import (
 func BenchmarkEnqueue(b *testing.B) {
 	for _, name := range []string{"business row alone", "with a change owed"} {
 		b.Run(name, func(b *testing.B) {
-			h := newHouse(b, quick(), to(newNeighbour()))
+			h := newHouse(b, onSQLite(b), quick(), to(newNeighbour()))
 			i := 0
 			for b.Loop() {
 				i++
@@ -135,7 +135,7 @@ func drain(b *testing.B, kind string, inFlight, size, most int) {
 		if kind == "http" {
 			d = newSink(b, n, inFlight)
 		}
-		h := newHouse(b, cfg, to(d))
+		h := newHouse(b, onSQLite(b), cfg, to(d))
 		for done := 0; done < size; done += 1000 {
 			batch := make([]ledger.Change, min(1000, size-done))
 			for i := range batch {
@@ -169,7 +169,7 @@ func BenchmarkCommitToDelivered(b *testing.B) {
 		}
 		cfg := Defaults()
 		cfg.Rate = 0
-		h := newHouse(b, cfg, to(n))
+		h := newHouse(b, onSQLite(b), cfg, to(n))
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- h.queue.Run(ctx, nil) }()
@@ -210,7 +210,7 @@ func BenchmarkCommitToDelivered(b *testing.B) {
 // written since. A quarter of it waits behind an earlier change of its record.
 func BenchmarkSummary(b *testing.B) {
 	const size, lanes = 100_000, 75_000
-	h := newHouse(b, Defaults(), to(&nothing{}))
+	h := newHouse(b, onSQLite(b), Defaults(), to(&nothing{}))
 	for done := 0; done < size; done += 1000 {
 		batch := make([]ledger.Change, 1000)
 		for i := range batch {

@@ -68,11 +68,14 @@ func readRows(rows *store.Rows, err error) ([]row, error) {
 
 // due gives at most n rows of a destination that are due, none of which this run holds or lets rest.
 func (r *relay) due(ctx context.Context, l *line, n int) ([]row, error) {
+	if r.q.shared {
+		return r.dueOfAll(ctx, l, n)
+	}
 	oldest, newest := n, 0
 	if !l.gate.shut {
 		oldest, newest = l.mix.split(n)
 	}
-	now := r.q.rooms.Now()
+	now := r.q.now()
 	l.looked = now
 	l.rested(time.Now())
 	taken := map[int64]bool{}
@@ -129,7 +132,7 @@ func (f *flight) letGo() {
 
 // leased gives rows of a destination that are on their way, at most a chunk.
 func (r *relay) leased(ctx context.Context, l *line) ([]row, error) {
-	return readRows(store.Query(ctx, r.q.rooms.DB, leasedRow, l.route.Destination, micros(r.q.rooms.Now()), chunk))
+	return readRows(store.Query(ctx, r.q.rooms.DB, leasedRow, l.route.Destination, micros(r.q.now()), chunk))
 }
 
 // nextDue gives when the next row of a destination is due that was not when the relay looked
@@ -149,19 +152,44 @@ func (r *relay) nextDue(ctx context.Context, l *line) (at time.Time, err error) 
 	return moment(due), err
 }
 
-// claim takes a flight's row, if it stands as it was read: from then on this attempt, and
-// no other, may settle it until the lease ends.
-func (f *flight) claim(ctx context.Context, tx *store.Tx, now time.Time, lease time.Duration) (bool, error) {
-	f.began, f.ends = now, now.Add(lease)
-	to, sends := sending, 1
+// becomes gives the phase that claiming a flight brings its row to, and how many deliveries
+// that is.
+func (f *flight) becomes() (phase, int) {
 	if f.ask {
-		to, sends = asking, 0
+		return asking, 0
 	}
+	return sending, 1
+}
+
+// claimEach claims flights, and gives those whose row stood as it was read: from then on
+// this attempt, and no other, may settle it until the lease ends.
+func (r *relay) claimEach(ctx context.Context, tx *store.Tx, claims []*flight) (won []*flight, err error) {
+	now := r.q.now()
+	for _, f := range claims {
+		f.began, f.ends = now, now.Add(r.q.cfg.lease())
+	}
+	if r.q.shared {
+		return claimTogether(ctx, tx, claims)
+	}
+	for _, f := range claims {
+		ok, err := f.claim(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			won = append(won, f)
+		}
+	}
+	return won, nil
+}
+
+func (f *flight) claim(ctx context.Context, tx *store.Tx) (bool, error) {
+	to, sends := f.becomes()
 	var digest any
 	if f.digest != nil {
 		digest = f.digest
 	}
-	n, err := tx.Exec(ctx, claimRow, f.row.seq, f.row.number, string(f.row.at), string(to), micros(f.ends), sends, micros(now), digest)
+	n, err := tx.Exec(ctx, claimRow, f.row.seq, f.row.number, string(f.row.at), string(to), micros(f.ends), sends, micros(f.began), digest)
 	if err != nil {
 		return false, fmt.Errorf("claim a change: %w", err)
 	}
@@ -171,18 +199,13 @@ func (f *flight) claim(ctx context.Context, tx *store.Tx, now time.Time, lease t
 // claimed moves the flight's own picture of its row on, once the claim is committed.
 func (f *flight) claimed() {
 	f.row.number++
-	f.row.at, f.row.last = sending, micros(f.began)
-	if f.ask {
-		f.row.at = asking
-	}
+	f.row.last = micros(f.began)
+	f.row.at, _ = f.becomes()
 }
 
 // stands finds out whether a claim whose commit's reply was lost was committed.
 func (r *relay) stands(ctx context.Context, f *flight) bool {
-	at := sending
-	if f.ask {
-		at = asking
-	}
+	at, _ := f.becomes()
 	rows, err := store.Query(ctx, r.q.rooms.DB, isClaimed, f.row.seq, f.row.number+1, string(at))
 	if err != nil {
 		return false

@@ -26,7 +26,7 @@ func TestAStepOfTheClockDoesNotTakeUpWhatIsOnItsWay(t *testing.T) {
 	for _, jump := range []time.Duration{5 * time.Minute, -3 * time.Hour} {
 		t.Run(fmt.Sprint(jump), func(t *testing.T) {
 			n := newNeighbour()
-			h := newHouse(t, quick(), to(askable{n}))
+			h := newHouse(t, onSQLite(t), quick(), to(askable{n}))
 			step := h.skewed()
 			n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
 				if id == "C-a-1" && nth == 1 {
@@ -54,7 +54,7 @@ func TestAStepOfTheClockDoesNotShortenTheNeighboursTime(t *testing.T) {
 			n := newNeighbour()
 			cfg := quick()
 			cfg.Settle = 500 * time.Millisecond
-			h := newHouse(t, cfg, to(askable{n}))
+			h := newHouse(t, onSQLite(t), cfg, to(askable{n}))
 			step := h.skewed()
 			n.script = func(context.Context, ledger.ChangeID, int) (bool, error) { return true, unsure() }
 			h.run(h.queue, nil)
@@ -73,7 +73,7 @@ func TestAStepOfTheClockDoesNotShortenTheNeighboursTime(t *testing.T) {
 // The receipt of a delivery cannot be taken in for longer than its lease: when it can, it is.
 func TestASuccessIsSettledAfterItsLeaseIsOver(t *testing.T) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(askable{n}))
+	h := newHouse(t, onSQLite(t), quick(), to(askable{n}))
 	step := h.skewed()
 	var refuse atomic.Bool
 	var refusals atomic.Int32
@@ -105,7 +105,7 @@ func TestASuccessIsSettledAfterItsLeaseIsOver(t *testing.T) {
 func TestTwoEndsOfOneAttemptAreSettledOnce(t *testing.T) {
 	for name, lostFirst := range map[string]bool{"lost first": true, "lost second": false} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, quick(), to(newNeighbour()))
+			h := newHouse(t, onSQLite(t), quick(), to(newNeighbour()))
 			h.enqueue(use("a", 1))
 			r := newRelay(t.Context(), h.queue, nil)
 			if moved, err := r.round(t.Context()); err != nil || !moved {
@@ -142,7 +142,7 @@ func TestWhatCannotBeSettledHoldsUpNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNeighbour()
-			h := newHouse(t, quick(), to(n))
+			h := newHouse(t, onSQLite(t), quick(), to(n))
 			h.tx(func(ctx context.Context, tx *store.Tx) error {
 				_, err := tx.Exec(ctx, c.forbid)
 				return err
@@ -176,7 +176,7 @@ func TestWhatSomebodyFoundIsNotAboutALaterAttempt(t *testing.T) {
 		return true, nil
 	}
 	n.confirm = func(ledger.ChangeID, int) error { return unsure() }
-	h := newHouse(t, quick(), to(askable{n}))
+	h := newHouse(t, onSQLite(t), quick(), to(askable{n}))
 	h.run(h.queue, nil)
 	h.enqueue(use("a", 1))
 	h.untilState("C-a-1", Parked)

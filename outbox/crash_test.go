@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"kakehashi/internal/storetest"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -123,6 +124,10 @@ func revive(t *testing.T, dir string, cfg Config, routes ...Route) *house {
 // A result that comes when its change has gone on settles nothing; where it took effect
 // after its successor did, the successor is asked about again.
 func TestALateFirstAttemptDoesNotOvertakeItsSuccessor(t *testing.T) {
+	storetest.Engines(t, testALateFirstAttemptDoesNotOvertakeItsSuccessor)
+}
+
+func testALateFirstAttemptDoesNotOvertakeItsSuccessor(t *testing.T, at storetest.Place) {
 	n := askable{newNeighbour()}
 	let := make(chan struct{})
 	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
@@ -132,7 +137,7 @@ func TestALateFirstAttemptDoesNotOvertakeItsSuccessor(t *testing.T) {
 		return true, nil
 	}
 	cfg := quick()
-	h := newHouse(t, cfg, to(n))
+	h := newHouse(t, at, cfg, to(n))
 	h.enqueue(use("a", 1), use("a", 2))
 	first := newRelay(t.Context(), h.queue, nil)
 	if moved, err := first.round(t.Context()); err != nil || !moved {
@@ -174,6 +179,10 @@ func TestALateFirstAttemptDoesNotOvertakeItsSuccessor(t *testing.T) {
 }
 
 func TestAnAdapterThatBreaksDownParksItsChangeAlone(t *testing.T) {
+	storetest.Engines(t, testAnAdapterThatBreaksDownParksItsChangeAlone)
+}
+
+func testAnAdapterThatBreaksDownParksItsChangeAlone(t *testing.T, at storetest.Place) {
 	n := askable{newNeighbour()}
 	n.prepare = func(c ledger.Change) ([]byte, error) {
 		if c.ID == "C-a-1" {
@@ -193,7 +202,7 @@ func TestAnAdapterThatBreaksDownParksItsChangeAlone(t *testing.T) {
 		}
 		return nil
 	})
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1), use("b", 1), use("c", 1), use("d", 1))
 	h.run(h.queue, receiver)
 	if o := h.untilState("C-a-1", Parked); o.Code != codePanic || o.Question != "" {
@@ -210,8 +219,12 @@ func TestAnAdapterThatBreaksDownParksItsChangeAlone(t *testing.T) {
 
 // The clock was a year ahead when everything was owed, and has been put back.
 func TestAClockThatWasAheadDelaysNothing(t *testing.T) {
+	storetest.Engines(t, testAClockThatWasAheadDelaysNothing)
+}
+
+func testAClockThatWasAheadDelaysNothing(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	ahead := h.open(quick(), to(n))
 	ahead.rooms.Now = func() time.Time { return time.Now().AddDate(1, 0, 0) }
 	h.tx(func(ctx context.Context, tx *store.Tx) error {
@@ -224,6 +237,10 @@ func TestAClockThatWasAheadDelaysNothing(t *testing.T) {
 
 // A letter takes longer than its time: nobody knows whether it arrived.
 func TestASlowNeighbourIsAskedAbout(t *testing.T) {
+	storetest.Engines(t, testASlowNeighbourIsAskedAbout)
+}
+
+func testASlowNeighbourIsAskedAbout(t *testing.T, at storetest.Place) {
 	n := askable{newNeighbour()}
 	n.script = func(ctx context.Context, _ ledger.ChangeID, nth int) (bool, error) {
 		if nth == 1 {
@@ -234,7 +251,7 @@ func TestASlowNeighbourIsAskedAbout(t *testing.T) {
 	}
 	cfg := quick()
 	cfg.SendTimeout = 20 * time.Millisecond
-	h := newHouse(t, cfg, to(n))
+	h := newHouse(t, at, cfg, to(n))
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	h.untilState("C-a-1", Delivered)
@@ -247,7 +264,7 @@ func TestASlowNeighbourIsAskedAbout(t *testing.T) {
 // more is sent; when it can be, all of it goes on and nothing twice.
 func TestWhileTheRecordCannotBeWrittenNothingIsSent(t *testing.T) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, onSQLite(t), quick(), to(n))
 	h.enqueue(uses("r", 100)...)
 	turn := func(statement string) {
 		h.tx(func(ctx context.Context, tx *store.Tx) error {

@@ -25,7 +25,7 @@ func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark, nee
 	if len(f.IDs) > 0 {
 		only, limit = "", 2*maxPage*16
 	}
-	rows, err := plannedRows(ctx, tx, f, only, limit)
+	rows, err := heldRows(ctx, tx, f, only, limit)
 	if err != nil {
 		return p, err
 	}
@@ -49,7 +49,7 @@ func (q *Queue) Discard(ctx context.Context, tx *store.Tx, f Filter, m Mark, nee
 	for _, w := range []struct {
 		statement string
 		rows      [][]any
-	}{{endItems, ends}, {toHistory, moves}, {deleteOwed, deletes}, {deleteChange, deletes}, {promote, promotes}} {
+	}{{endItems, ends}, {toHistory, moves}, {deleteOwed, deletes}, {deleteChange, deletes}, {q.texts.promote, promotes}} {
 		if err := tx.Bulk(ctx, w.statement, w.rows); err != nil {
 			return p, fmt.Errorf("discard changes: %w", err)
 		}
@@ -84,6 +84,9 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 	if err != nil {
 		return p, err
 	}
+	if err := holdLanes(ctx, tx, rows); err != nil {
+		return p, err
+	}
 	words := map[int64]string{}
 	for _, row := range slices.Backward(rows) { // the newest first: each stands before those put back already
 		if words[row.seq], err = whyNoUndo(ctx, tx, row); err != nil {
@@ -95,7 +98,7 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 		if words[row.seq] != "" {
 			continue
 		}
-		if err := putBack(ctx, tx, row.seq, row.destination, row.record); err != nil {
+		if err := q.putBack(ctx, tx, row.seq, row.destination, row.record); err != nil {
 			return p, err
 		}
 		if err := parkAnew(ctx, tx, row); err != nil {

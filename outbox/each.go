@@ -78,8 +78,7 @@ func (r *relay) leave(f *flight, err error) {
 }
 
 func (r *relay) settleAlone(ctx context.Context, f *flight) error {
-	return store.WithTx(ctx, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		r.q.touch(tx)
-		return r.settle(ctx, tx, []*flight{f})
+	return r.write(ctx, true, func(ctx context.Context, tx *store.Tx, locked bool) error {
+		return r.settle(ctx, tx, []*flight{f}, locked)
 	})
 }

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,104 +32,149 @@ type lane struct {
 	record      ledger.BeneficiaryID
 }
 
+// wanted is a change that is to be owed to one destination.
+type wanted struct {
+	change      ledger.Change
+	destination string
+	body        []byte // encrypted
+}
+
+func (w wanted) lane() lane { return lane{w.destination, w.change.Record} }
+
+// placement is where a change came to stand.
+type placement struct {
+	at   int64           // when, by the clock that moments are kept by
+	head ledger.ChangeID // the oldest of its lane before this call; empty: there was none
+}
+
 // Enqueue owes the changes, in their order, to every destination whose route takes their
 // kind, in the caller's transaction; the relay wakes when that is committed. A change that
 // no route takes is owed to nobody. It is a Conflict where a change is or was owed already.
+// Callers on one record must come one after the other, by a lock of their own; callers on
+// different ones keep nobody waiting.
 func (q *Queue) Enqueue(ctx context.Context, tx *store.Tx, changes ...ledger.Change) ([]Owed, error) {
-	b := batch{q: q, heads: map[lane]int64{}, names: map[int64]ledger.ChangeID{}, at: micros(q.rooms.Now())}
+	list, err := q.wanted(changes)
+	if err != nil {
+		return nil, fmt.Errorf("owe changes: %w", err)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var places []placement
+	if tx.Engine() == store.Postgres {
+		places, err = oweAtOnce(ctx, tx, list)
+	} else {
+		places, err = oweInTurn(ctx, tx, list, micros(q.now()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("owe changes: %w", err)
+	}
+	q.wakeOn(tx)
+	return nowOwed(list, places), nil
+}
+
+// wanted gives what is to be owed to whom. A change that is named twice is owed twice.
+func (q *Queue) wanted(changes []ledger.Change) ([]wanted, error) {
+	var list []wanted
+	seen := make(map[ledger.ChangeID]bool, len(changes))
 	for _, c := range changes {
 		for _, r := range q.rooms.Routes {
 			if !slices.Contains(r.Kinds, c.Kind) {
 				continue
 			}
-			if err := b.add(ctx, tx, c, r.Destination); err != nil {
-				return nil, fmt.Errorf("owe a change: %w", err)
+			if seen[c.ID] {
+				return nil, alreadyOwed()
 			}
+			body, err := q.seal.closeChange(c, r.Destination)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, wanted{c, r.Destination, body})
 		}
+		seen[c.ID] = true
 	}
-	if len(b.owed) == 0 {
-		return nil, nil
-	}
-	if err := tx.Bulk(ctx, insertChange, b.wide); err != nil {
-		if fault.Is(err, fault.Conflict) {
-			err = fault.New(fault.Conflict, "a change is owed already: %w", err).WithCode(codeTwice)
-		}
-		return nil, fmt.Errorf("owe changes: %w", err)
-	}
-	if err := tx.Bulk(ctx, insertOwed, b.narrow); err != nil {
-		return nil, fmt.Errorf("owe changes: %w", err)
-	}
-	q.wakeOn(tx)
-	return b.owed, nil
+	return list, nil
 }
 
-// batch is what one Enqueue writes.
-type batch struct {
-	q            *Queue
-	at           int64
-	seq          int64
-	heads        map[lane]int64
-	names        map[int64]ledger.ChangeID // of heads
-	wide, narrow [][]any
-	owed         []Owed
+func alreadyOwed() error {
+	return fault.New(fault.Conflict, "a change was owed already").WithCode(codeTwice)
 }
 
-func (b *batch) add(ctx context.Context, tx *store.Tx, c ledger.Change, destination string) error {
-	if b.seq == 0 {
-		var err error
-		if b.seq, err = tx.Number(ctx, lastSeq); err != nil {
-			return err
+// twice says of a key that exists what it means.
+func twice(err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return fault.New(fault.Conflict, "a change is owed already: %w", err).WithCode(codeTwice)
+	}
+	return err
+}
+
+// nowOwed says how it stands with what was just owed.
+func nowOwed(list []wanted, places []placement) []Owed {
+	owed := make([]Owed, len(list))
+	first, behind := map[lane]ledger.ChangeID{}, map[lane]int{}
+	for i, w := range list {
+		c, l := w.change, w.lane()
+		owed[i] = Owed{
+			Change: c.ID, Destination: w.destination, Record: c.Record, Kind: c.Kind, Version: c.Version, State: Pending,
+			EnqueuedAt: moment(places[i].at), WaitsFor: cmp.Or(places[i].head, first[l]),
+		}
+		if owed[i].WaitsFor == "" {
+			first[l], owed[i].NextAt = c.ID, owed[i].EnqueuedAt
 		}
 	}
-	l := lane{destination, c.Record}
-	head, err := b.head(ctx, tx, l, c.ID)
+	for i, w := range slices.Backward(list) {
+		owed[i].Behind = behind[w.lane()]
+		behind[w.lane()]++
+	}
+	return owed
+}
+
+// oweInTurn is what Enqueue does on SQLite, where nobody else writes meanwhile.
+func oweInTurn(ctx context.Context, tx *store.Tx, list []wanted, at int64) ([]placement, error) {
+	seq, err := tx.Number(ctx, lastSeq)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	body, err := b.q.seal.closeChange(c, destination)
-	if err != nil {
-		return err
-	}
-	b.seq++
-	waits := 1
-	if head == 0 {
-		waits, b.heads[l], b.names[b.seq] = 0, b.seq, c.ID
-	}
-	b.wide = append(b.wide, []any{b.seq, destination, string(c.ID), string(c.Record), string(c.Kind), c.Version, b.at, body})
-	b.narrow = append(b.narrow, []any{b.seq, destination, string(c.Record), waits, string(toSend), b.at, 0, 0, 0, 0, 0, "", "", "", "", 0, "", 0})
-	o := Owed{
-		Change: c.ID, Destination: destination, Record: c.Record, Kind: c.Kind, Version: c.Version, State: Pending,
-		EnqueuedAt: moment(b.at), NextAt: moment(b.at),
-	}
-	if waits == 1 {
-		o.NextAt, o.WaitsFor = moment(0), b.names[head]
-	}
-	for i := range b.owed {
-		if prior := &b.owed[i]; prior.Destination == destination && prior.Record == c.Record {
-			prior.Behind++
+	heads := map[lane]placement{}
+	places := make([]placement, len(list))
+	var wide, narrow [][]any
+	for i, w := range list {
+		p, stands := heads[w.lane()]
+		known, err := headNow(ctx, tx, w)
+		if err != nil {
+			return nil, err
 		}
+		waits := 1
+		if !stands {
+			if p = (placement{at, known}); known == "" {
+				waits = 0
+			}
+			heads[w.lane()] = p
+		}
+		places[i] = p
+		seq++
+		c := w.change
+		wide = append(wide, []any{seq, w.destination, string(c.ID), string(c.Record), string(c.Kind), c.Version, at, w.body})
+		narrow = append(narrow, []any{seq, w.destination, string(c.Record), waits, string(toSend), at, 0, 0, 0, 0, 0, "", "", "", "", 0, "", 0})
 	}
-	b.owed = append(b.owed, o)
-	return nil
+	if err := tx.Bulk(ctx, insertChange, wide); err != nil {
+		return nil, twice(err)
+	}
+	return places, tx.Bulk(ctx, insertOwed, narrow)
 }
 
-// head gives the number of the lane's oldest change, 0 where it is empty.
-func (b *batch) head(ctx context.Context, tx *store.Tx, l lane, id ledger.ChangeID) (int64, error) {
-	head, err := tx.Number(ctx, headOf, l.destination, string(l.record), string(id))
+// headNow gives the oldest change of a lane; empty: it has none.
+func headNow(ctx context.Context, tx *store.Tx, w wanted) (ledger.ChangeID, error) {
+	head, err := tx.Number(ctx, headOf, w.destination, string(w.change.Record), string(w.change.ID))
 	switch {
 	case err != nil:
-		return 0, err
+		return "", err
 	case head < 0:
-		return 0, fault.New(fault.Conflict, "a change was owed already").WithCode(codeTwice)
-	case b.heads[l] != 0:
-		return b.heads[l], nil
+		return "", alreadyOwed()
 	case head == 0:
-		return 0, nil
+		return "", nil
 	}
-	var name string
-	if err := tx.QueryRow(ctx, `SELECT change_id FROM outbox_change WHERE seq = $1`, head).Scan(&name); err != nil {
-		return 0, err
-	}
-	b.heads[l], b.names[head] = head, ledger.ChangeID(name)
-	return head, nil
+	var name ledger.ChangeID
+	err = tx.QueryRow(ctx, `SELECT change_id FROM outbox_change WHERE seq = $1`, head).Scan(&name)
+	return name, err
 }

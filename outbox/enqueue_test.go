@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"kakehashi/internal/storetest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,7 +27,11 @@ func (nobody) Send(context.Context, ledger.Letter) (ledger.Receipt, error) {
 }
 
 func TestEnqueueOwesToEveryRouteThatTakesTheKind(t *testing.T) {
-	h := newHouse(t, quick(),
+	storetest.Engines(t, testEnqueueOwesToEveryRouteThatTakesTheKind)
+}
+
+func testEnqueueOwesToEveryRouteThatTakesTheKind(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(),
 		Route{Destination: "address", Kinds: []ledger.ChangeKind{ledger.PersonUse, ledger.Numbering}, To: nobody{}},
 		Route{Destination: "other", Kinds: []ledger.ChangeKind{ledger.PersonUse}, To: nobody{}})
 	mailing := use("b", 1)
@@ -61,7 +66,11 @@ func TestEnqueueOwesToEveryRouteThatTakesTheKind(t *testing.T) {
 }
 
 func TestEnqueueRefusesAChangeTwice(t *testing.T) {
-	h := newHouse(t, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
+	storetest.Engines(t, testEnqueueRefusesAChangeTwice)
+}
+
+func testEnqueueRefusesAChangeTwice(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
 	h.enqueue(use("a", 1))
 	err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
 		_, err := h.queue.Enqueue(ctx, tx, use("a", 1))
@@ -73,7 +82,11 @@ func TestEnqueueRefusesAChangeTwice(t *testing.T) {
 }
 
 func TestNothingIsOwedWhereTheCallerTurnsBack(t *testing.T) {
-	h := newHouse(t, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
+	storetest.Engines(t, testNothingIsOwedWhereTheCallerTurnsBack)
+}
+
+func testNothingIsOwedWhereTheCallerTurnsBack(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
 	sentinel := errors.New("turned back")
 	err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := h.queue.Enqueue(ctx, tx, use("a", 1)); err != nil {
@@ -89,8 +102,10 @@ func TestNothingIsOwedWhereTheCallerTurnsBack(t *testing.T) {
 	}
 }
 
-func TestListGoesOnWhereItStopped(t *testing.T) {
-	h := newHouse(t, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
+func TestListGoesOnWhereItStopped(t *testing.T) { storetest.Engines(t, testListGoesOnWhereItStopped) }
+
+func testListGoesOnWhereItStopped(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
 	for _, r := range []string{"a", "b", "c", "d", "e"} {
 		h.enqueue(use(r, 1))
 	}
@@ -121,8 +136,10 @@ func TestListGoesOnWhereItStopped(t *testing.T) {
 }
 
 // What lies in the database tells nobody who it is about.
-func TestNoPersonStandsInTheTables(t *testing.T) {
-	h := newHouse(t, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
+func TestNoPersonStandsInTheTables(t *testing.T) { storetest.Engines(t, testNoPersonStandsInTheTables) }
+
+func testNoPersonStandsInTheTables(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), Route{Destination: "address", Kinds: ledger.ChangeKinds(), To: nobody{}})
 	c := use("a", 1)
 	c.Kind, c.Identity = ledger.Numbering, ledger.Identity{Name: "架橋 花子", Kana: "カケハシ ハナコ", Address: "架橋市1番地"}
 	h.enqueue(c)

@@ -16,6 +16,7 @@ import (
 // house is a database with its record, and the queue that stands on them.
 type house struct {
 	t      testing.TB
+	at     storetest.Place
 	db     *store.DB
 	record *audit.Log
 	queue  *Queue
@@ -56,10 +57,23 @@ func quick() Config {
 	}
 }
 
-func newHouse(t testing.TB, cfg Config, routes ...Route) *house {
+// onSQLite gives a place for what is SQLite's alone.
+func onSQLite(t testing.TB) storetest.Place {
 	t.Helper()
-	db := storetest.Open(t)
-	h := &house{t: t, db: db, record: openRecord(t, db)}
+	return storetest.Place{Config: store.File(filepath.Join(t.TempDir(), "kakehashi.db"))}
+}
+
+// newHouse opens an empty database of the engine that the place is on.
+func newHouse(t testing.TB, at storetest.Place, cfg Config, routes ...Route) *house {
+	t.Helper()
+	if at.Config.Path() == "" {
+		at = storetest.Postgres(t)
+		at.Config.Pool = 8
+	} else {
+		at = onSQLite(t)
+	}
+	db := at.Open(t)
+	h := &house{t: t, at: at, db: db, record: openRecord(t, db)}
 	h.queue = h.open(cfg, routes...)
 	return h
 }

@@ -45,6 +45,9 @@ func (r *relay) late(ctx context.Context, tx *store.Tx, f *flight, s *settlement
 	if err := s.flush(ctx, tx); err != nil {
 		return err
 	}
+	if err := holdLanes(ctx, tx, []planned{{destination: f.line.route.Destination, record: string(f.row.record)}}); err != nil {
+		return err
+	}
 	settled, err := f.mark(ctx, tx, s.now)
 	if err != nil || settled {
 		return err
@@ -104,6 +107,9 @@ func (r *relay) regain(ctx context.Context, tx *store.Tx, f *flight, s *settleme
 	case as.row.at == sending || as.row.at == toReceive || cause == CauseLate || cause == CauseReceiver:
 		return false, nil
 	}
+	if s.held != nil { // the lane is held, and with it the row
+		s.held[f.row.seq] = stands{as.row.number, as.row.at, cause, as.row.replay}
+	}
 	regained, err := r.settleOne(ctx, tx, &as, s)
 	if err != nil || !regained {
 		return false, err
@@ -136,11 +142,11 @@ func (r *relay) overtaken(ctx context.Context, tx *store.Tx, f *flight, s *settl
 			return "", fmt.Errorf("look for a later change: %w", err)
 		}
 		if later.past {
-			if err := putBack(ctx, tx, seq, destination, record); err != nil {
+			if err := r.q.putBack(ctx, tx, seq, destination, record); err != nil {
 				return "", err
 			}
 		}
-		if _, err := tx.Exec(ctx, askAnew, seq, micros(r.q.rooms.Now().Add(later.after))); err != nil {
+		if _, err := tx.Exec(ctx, askAnew, seq, micros(r.q.now().Add(later.after))); err != nil {
 			return "", fmt.Errorf("ask about a later change: %w", err)
 		}
 		f.line.rests[seq] = time.Now().Add(later.after)
@@ -156,17 +162,22 @@ func (r *relay) overtaken(ctx context.Context, tx *store.Tx, f *flight, s *settl
 
 // putBack moves a row of the past back into its place in its lane, in the phase in which it
 // left; what stands behind it waits.
-func putBack(ctx context.Context, tx *store.Tx, seq int64, destination, record string) error {
-	for _, w := range []struct {
-		statement string
-		args      []any
-	}{
-		{changeBack, []any{seq}}, {owedBack, []any{seq}}, {deletePast, []any{seq}},
-		{promote, []any{destination, record}}, {demote, []any{destination, record}},
-	} {
-		if _, err := tx.Exec(ctx, w.statement, w.args...); err != nil {
+func (q *Queue) putBack(ctx context.Context, tx *store.Tx, seq int64, destination, record string) error {
+	statements := []statement{{changeBack, []any{seq}}, {owedBack, []any{seq}}, {deletePast, []any{seq}}}
+	if q.shared {
+		statements = append(statements, statement{forgetTold, []any{seq}})
+	}
+	lane := []any{destination, record}
+	for _, w := range append(statements, statement{q.texts.promote, lane}, statement{demote, lane}) {
+		if _, err := tx.Exec(ctx, w.text, w.args...); err != nil {
 			return fmt.Errorf("put a change back: %w", err)
 		}
 	}
 	return nil
+}
+
+// statement is one with its arguments.
+type statement struct {
+	text string
+	args []any
 }

@@ -8,6 +8,7 @@ import (
 
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 )
 
 // stalled is a house in which the first delivery of C-a-1 stalls, takes effect late, and is
@@ -19,7 +20,7 @@ type stalled struct {
 	next  chan struct{} // closed: C-a-2 does
 }
 
-func stall(t *testing.T, n *neighbour, cfg Config, receiver Receiver) *stalled {
+func stall(t *testing.T, at storetest.Place, n *neighbour, cfg Config, receiver Receiver) *stalled {
 	t.Helper()
 	s := &stalled{let: make(chan struct{}), next: make(chan struct{})}
 	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
@@ -31,7 +32,7 @@ func stall(t *testing.T, n *neighbour, cfg Config, receiver Receiver) *stalled {
 		}
 		return true, nil
 	}
-	s.house = newHouse(t, cfg, to(askable{n}))
+	s.house = newHouse(t, at, cfg, to(askable{n}))
 	s.enqueue(use("a", 1), use("a", 2))
 	s.first = newRelay(t.Context(), s.queue, receiver)
 	until(t, "it is on its way", func() bool {
@@ -84,8 +85,12 @@ func (s *stalled) askedAnew(id ledger.ChangeID) {
 
 // The late result and its successor's delivery are settled in one transaction.
 func TestALateResultSeesWhatIsSettledWithIt(t *testing.T) {
+	storetest.Engines(t, testALateResultSeesWhatIsSettledWithIt)
+}
+
+func testALateResultSeesWhatIsSettledWithIt(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	s := stall(t, n, quick(), nil)
+	s := stall(t, at, n, quick(), nil)
 	second := s.takeOver("its successor is on its way", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -101,8 +106,12 @@ func TestALateResultSeesWhatIsSettledWithIt(t *testing.T) {
 // The successor is on its way when the late result comes: which of the two the neighbour
 // holds now is not known, whatever it answers.
 func TestALateResultPutsItsSuccessorUnderWayInQuestion(t *testing.T) {
+	storetest.Engines(t, testALateResultPutsItsSuccessorUnderWayInQuestion)
+}
+
+func testALateResultPutsItsSuccessorUnderWayInQuestion(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	s := stall(t, n, quick(), nil)
+	s := stall(t, at, n, quick(), nil)
 	second := s.takeOver("its successor is on its way", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -123,6 +132,10 @@ func TestALateResultPutsItsSuccessorUnderWayInQuestion(t *testing.T) {
 // The change itself is still asked about, or parked with the question, when its delivery
 // turns out to have taken effect: that is the answer.
 func TestALateSuccessAnswersTheQuestion(t *testing.T) {
+	storetest.Engines(t, testALateSuccessAnswersTheQuestion)
+}
+
+func testALateSuccessAnswersTheQuestion(t *testing.T, at storetest.Place) {
 	for name, settle := range map[string]time.Duration{"asked about": time.Hour, "parked": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			n := newNeighbour()
@@ -130,7 +143,7 @@ func TestALateSuccessAnswersTheQuestion(t *testing.T) {
 			cfg := quick()
 			cfg.Settle = settle
 			var received []ledger.ChangeID
-			s := stall(t, n, cfg, ledgerOf(func(_ context.Context, _ *store.Tx, c ledger.Change, _ ledger.Receipt) error {
+			s := stall(t, at, n, cfg, ledgerOf(func(_ context.Context, _ *store.Tx, c ledger.Change, _ ledger.Receipt) error {
 				received = append(received, c.ID)
 				return nil
 			}))
@@ -156,7 +169,11 @@ func TestALateSuccessAnswersTheQuestion(t *testing.T) {
 
 // What is settled without a call says all the same whom it is about.
 func TestTheRecordSaysWhoseChangeWasLost(t *testing.T) {
-	s := stall(t, newNeighbour(), quick(), nil)
+	storetest.Engines(t, testTheRecordSaysWhoseChangeWasLost)
+}
+
+func testTheRecordSaysWhoseChangeWasLost(t *testing.T, at storetest.Place) {
+	s := stall(t, at, newNeighbour(), quick(), nil)
 	s.takeOver("it is asked about", func() bool { return s.state("C-a-1").Question != "" })
 	var n int64
 	s.tx(func(ctx context.Context, tx *store.Tx) (err error) {

@@ -28,15 +28,10 @@ const (
 		c.enqueued_at, c.phase, c.sends, 0, c.last_at, c.cause, c.code, c.detail, c.question, c.replay, 0,
 		0, '', c.state, c.ended_at, c.mark_by, c.mark_reason FROM outbox_history c`
 
-	stateOfChange = owedColumns + ` WHERE c.change_id = $1 UNION ALL ` + pastColumns + ` WHERE c.change_id = $1`
 	stateOfRecord = owedColumns + ` WHERE c.seq IN (SELECT seq FROM outbox_owed WHERE destination = $2 AND record = $1)
 		UNION ALL ` + pastColumns + ` WHERE c.record = $1 AND c.destination = $2`
-	attemptsOfChange = `SELECT w.destination, a.number, a.confirm, a.at, a.ended_at, a.outcome, a.code, a.digest, a.replay
-		FROM (SELECT seq, destination FROM outbox_change WHERE change_id = $1
-			UNION ALL SELECT seq, destination FROM outbox_history WHERE change_id = $1) w
-		JOIN outbox_attempt a ON a.seq = w.seq
-		UNION ALL
-		SELECT o.destination, o.number, CASE WHEN o.phase = 'asking' THEN 1 ELSE 0 END, o.last_at, 0, '', '', o.digest, o.replay
+	// attemptNow is the attempt at a change that is under way.
+	attemptNow = `SELECT o.destination, o.number, CASE WHEN o.phase = 'asking' THEN 1 ELSE 0 END, o.last_at, 0, '', '', o.digest, o.replay
 		FROM outbox_change c JOIN outbox_owed o ON o.seq = c.seq
 		WHERE c.change_id = $1 AND o.phase IN ('sending', 'asking')`
 )
@@ -105,7 +100,7 @@ func bare(list []numbered) []Owed {
 func (q *Queue) States(ctx context.Context, ids ...ledger.ChangeID) ([]Owed, error) {
 	var all []Owed
 	for _, id := range ids {
-		list, err := scanOwed(store.Query(ctx, q.rooms.DB, stateOfChange, string(id)))
+		list, err := scanOwed(store.Query(ctx, q.rooms.DB, q.texts.ofChange, string(id)))
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +126,7 @@ func (q *Queue) OfRecord(ctx context.Context, id ledger.BeneficiaryID) ([]Owed, 
 
 // Attempts gives every attempt at a change, by destination and number.
 func (q *Queue) Attempts(ctx context.Context, id ledger.ChangeID) ([]Attempt, error) {
-	rows, err := store.Query(ctx, q.rooms.DB, attemptsOfChange, string(id))
+	rows, err := store.Query(ctx, q.rooms.DB, q.texts.attempts, string(id))
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
 	}
@@ -196,9 +191,12 @@ func (c *clauses) where() string {
 	return " WHERE " + strings.Join(c.parts, " AND ")
 }
 
+// namedChanges are the rows of the changes whose names stand for #.
+const namedChanges = `c.change_id IN (#)`
+
 // common adds what a filter says of what is owed and of what was alike; s is the table that
-// holds the cause.
-func (f Filter) common(c *clauses, s string) {
+// holds the cause, and named says which rows bear one of the names that stand for #.
+func (f Filter) common(c *clauses, s, named string) {
 	if f.Destination != "" {
 		c.add("c.destination = %", f.Destination)
 	}
@@ -217,7 +215,7 @@ func (f Filter) common(c *clauses, s string) {
 		for i, id := range f.IDs {
 			args[i] = string(id)
 		}
-		c.add("c.change_id IN ("+marks+")", args...)
+		c.add(strings.Replace(named, "#", marks, 1), args...)
 	}
 }
 
@@ -265,7 +263,7 @@ func (q *Queue) List(ctx context.Context, f Filter) (page []Owed, next string, e
 		}
 	}
 	limit := cmp.Or(f.Limit, defaultPage)
-	query, args := f.query(after, limit+1)
+	query, args := f.query(q.texts, after, limit+1)
 	var list []numbered
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
 		list, err = scanOwed(tx.Query(ctx, query, args...))
@@ -282,13 +280,13 @@ func (q *Queue) List(ctx context.Context, f Filter) (page []Owed, next string, e
 }
 
 // query gives the query for the rows after a number, oldest first.
-func (f Filter) query(after int64, limit int) (string, []any) {
+func (f Filter) query(t texts, after int64, limit int) (string, []any) {
 	var c clauses
 	var parts []string
 	condition, owed := f.State.phases()
 	if owed {
 		c.add("c.seq > %", after)
-		f.common(&c, "o")
+		f.common(&c, "o", namedChanges)
 		if condition != "" {
 			c.add(condition)
 		}
@@ -297,7 +295,7 @@ func (f Filter) query(after int64, limit int) (string, []any) {
 	if !owed || f.All && f.State == "" {
 		c.parts = nil
 		c.add("c.seq > %", after)
-		f.common(&c, "c")
+		f.common(&c, "c", t.named)
 		if f.State != "" {
 			c.add("c.state = %", string(f.State))
 		}

@@ -194,7 +194,7 @@ func reasons(counts map[string]int) []Reason {
 // only where changes are named.
 func plannedRows(ctx context.Context, tx *store.Tx, f Filter, only string, limit int) ([]planned, error) {
 	var c clauses
-	f.common(&c, "o")
+	f.common(&c, "o", namedChanges)
 	condition, owed := f.State.phases()
 	for _, s := range []string{condition, only} {
 		if s != "" {
@@ -207,7 +207,7 @@ func plannedRows(ctx context.Context, tx *store.Tx, f Filter, only string, limit
 	query := planOwed + c.where()
 	if len(f.IDs) > 0 && only == "" {
 		c.parts = nil
-		f.common(&c, "c")
+		f.common(&c, "c", textsOf(tx.Engine()).named)
 		if f.State != "" {
 			c.add("c.state = %", string(f.State))
 		}
@@ -270,7 +270,7 @@ func plan(ctx context.Context, tx *store.Tx, f Filter, at time.Time, a against) 
 // count counts what a filter means by how it stands.
 func (p *Plan) count(ctx context.Context, tx *store.Tx, f Filter, a against) error {
 	var c clauses
-	f.common(&c, "o")
+	f.common(&c, "o", namedChanges)
 	condition, owed := f.State.phases()
 	if condition != "" {
 		c.add(condition)

@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -18,8 +20,20 @@ type Route struct {
 	Destination string // the neighbour's name: a short lower-case word
 	Kinds       []ledger.ChangeKind
 	Keys        bool // the neighbour's own interface promises that a key takes effect once
+	InFlight    int  // deliveries at once; 0: as the configuration says
+	Rate        int  // deliveries a second; 0: as the configuration says
 	To          Destination
 }
+
+// Bell tells the other gateways on this database that there is something to do, and hears
+// them. Ring must not wait, and one may be lost; Listen returns when its context ends.
+type Bell interface {
+	Ring(topic string)
+	Listen(ctx context.Context, topic string, woken func())
+}
+
+// bellTopic is what relays ring for and listen to.
+const bellTopic = "outbox"
 
 // Rooms are what a Queue stands on.
 type Rooms struct {
@@ -29,6 +43,7 @@ type Rooms struct {
 	Routes    []Route
 	Exclusive bool             // no other process can run on this database: what is in flight at the start is orphaned
 	Restored  bool             // a backup was put back before this start: what stands as not told may have been told since
+	Bell      Bell             // nil: the database's own
 	Now       func() time.Time // nil: the clock of the machine
 	Log       *slog.Logger     // nil: nothing is logged
 }
@@ -38,6 +53,9 @@ type Queue struct {
 	cfg     Config
 	rooms   Rooms
 	seal    *sealer
+	shared  bool          // other gateways may run on this database: it is PostgreSQL
+	texts   texts         // of the queries in which the two databases differ
+	skew    atomic.Int64  // microseconds that the database's clock is ahead of ours
 	wake    chan struct{} // something was owed, or armed
 	running atomic.Bool
 	arming  atomic.Bool // there may be replays that are not done
@@ -56,6 +74,10 @@ func New(cfg Config, r Rooms) (*Queue, error) {
 		if route.Destination == "" || route.To == nil || slices.ContainsFunc(r.Routes[:i], same) {
 			return nil, fault.New(fault.Invalid, "route %d has no name of its own or leads nowhere", i).WithCode(codeRoutes)
 		}
+		own := Config{InFlight: route.InFlight, Rate: route.Rate}
+		if err := own.Validate(); err != nil {
+			return nil, fmt.Errorf("route %d: %w", i, err)
+		}
 	}
 	if r.DB == nil || r.Record == nil {
 		return nil, fault.New(fault.Invalid, "the outbox has no database or no record").WithCode(codeRoutes)
@@ -66,11 +88,17 @@ func New(cfg Config, r Rooms) (*Queue, error) {
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
+	if r.Bell == nil {
+		r.Bell = r.DB
+	}
 	seal, err := newSealer(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{cfg: cfg.withDefaults(), rooms: r, seal: seal, wake: make(chan struct{}, 1)}
+	q := &Queue{
+		cfg: cfg.withDefaults(), rooms: r, seal: seal, wake: make(chan struct{}, 1),
+		shared: r.DB.Engine() == store.Postgres, texts: textsOf(r.DB.Engine()),
+	}
 	q.summed.turn = make(chan struct{}, 1)
 	return q, nil
 }
@@ -88,9 +116,21 @@ func (q *Queue) wakeOn(tx *store.Tx) {
 	q.touch(tx)
 	tx.Done(func(committed bool) {
 		if committed {
-			signal(q.wake)
+			q.rouse()
 		}
 	})
+}
+
+// rouse wakes the relays: our own at once, the others by the bell.
+func (q *Queue) rouse() {
+	signal(q.wake)
+	q.rooms.Bell.Ring(bellTopic)
+}
+
+// now is the moment by the clock that moments are kept by: where several gateways share a
+// database, by that of the database, as far as it is known.
+func (q *Queue) now() time.Time {
+	return q.rooms.Now().Add(time.Duration(q.skew.Load()) * time.Microsecond)
 }
 
 // micros is how a moment is kept: microseconds since 1970; 0: none.

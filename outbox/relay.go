@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -36,7 +37,9 @@ type relay struct {
 	started  int             // being prepared now
 	calm     time.Duration   // how long to leave the database alone; 0: it is well
 	closing  bool
-	strays   int // calls that have outlived their lease and not come back
+	measured time.Time // when the database's clock was read
+	reminded time.Time // when replays of other gateways were last looked for
+	strays   int       // calls that have outlived their lease and not come back
 }
 
 // line is what the relay knows of one destination.
@@ -50,6 +53,7 @@ type line struct {
 	rests   map[int64]time.Time // rows that are not to be taken up before a moment of this process's clock
 	flights map[*flight]bool
 	done    meter
+	view    view
 	looked  time.Time // when it was last seen what is due, by the stored clock
 }
 
@@ -60,7 +64,7 @@ func newRelay(calls context.Context, q *Queue, receiver Receiver) *relay {
 	}
 	for _, route := range q.rooms.Routes {
 		r.lines = append(r.lines, &line{
-			route: route, gate: newGate(q.cfg.InFlight), rate: newRate(q.cfg.Rate, time.Now()),
+			route: route, gate: newGate(cmp.Or(route.InFlight, q.cfg.InFlight)), rate: newRate(cmp.Or(route.Rate, q.cfg.Rate), time.Now()),
 			held: map[int64]*flight{}, rests: map[int64]time.Time{}, flights: map[*flight]bool{},
 		})
 	}
@@ -79,6 +83,8 @@ func (q *Queue) Run(ctx context.Context, receiver Receiver) error {
 	defer cancel()
 	r := newRelay(calls, q, receiver)
 	q.arming.Store(true) // what an earlier run has left is seen to
+	over := q.listen(ctx)
+	defer over()
 	r.begin(ctx)
 	r.loop(ctx)
 	r.finish(ctx, cancel)
@@ -102,6 +108,9 @@ func (r *relay) loop(ctx context.Context) {
 // round takes up what is due, settles what has come back and claims what is prepared.
 func (r *relay) round(ctx context.Context) (more bool, err error) {
 	r.abandon()
+	if err := r.reckon(ctx); err != nil {
+		return false, err
+	}
 	armed, err := r.replays(ctx)
 	if err != nil {
 		return false, err
@@ -139,7 +148,7 @@ func (r *relay) fill(ctx context.Context, l *line) error {
 // takeUp begins with one change that is due.
 func (r *relay) takeUp(ctx context.Context, l *line, due row) {
 	f := &flight{line: l, row: due, turn: l.gate.turn}
-	now := r.q.rooms.Now()
+	now := r.q.now()
 	switch due.at {
 	case sending, asking:
 		r.lose(f, now)
@@ -201,7 +210,7 @@ func (r *relay) settleLater(f *flight) {
 
 // hear takes back a flight whose preparation or call is over, and judges it.
 func (r *relay) hear(f *flight) {
-	now := r.q.rooms.Now()
+	now := r.q.now()
 	if !f.ended {
 		r.started--
 		switch {
@@ -253,7 +262,7 @@ func (r *relay) feel(f *flight) {
 		}
 		return
 	}
-	now := r.q.rooms.Now()
+	now := r.q.now()
 	cause, _ := words(f.err)
 	if g.trouble(f.turn, time.Now(), r.policy.later(now, g.fails, f.err).Sub(now), cause) {
 		r.log(slog.LevelWarn, codeShut, f.line, slog.String("cause", cause))
@@ -347,7 +356,7 @@ func (r *relay) idle(ctx context.Context) time.Duration {
 			limit = min(limit, l.rate.wait())
 		default:
 			if at, err := r.nextDue(ctx, l); err == nil && !at.IsZero() {
-				limit = min(limit, at.Sub(r.q.rooms.Now()))
+				limit = min(limit, at.Sub(r.q.now()))
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"kakehashi/internal/storetest"
 	"slices"
 	"testing"
 	"time"
@@ -14,9 +15,11 @@ import (
 	"kakehashi/internal/store"
 )
 
-func TestDeliversInOrderPerRecord(t *testing.T) {
+func TestDeliversInOrderPerRecord(t *testing.T) { storetest.Engines(t, testDeliversInOrderPerRecord) }
+
+func testDeliversInOrderPerRecord(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	var all []ledger.Change
 	for v := 1; v <= 5; v++ {
 		for r := range 20 {
@@ -52,9 +55,11 @@ func TestDeliversInOrderPerRecord(t *testing.T) {
 // between gives the record in a change's ID.
 func between(id string) string { return id[2 : len(id)-2] }
 
-func TestACommitWakesTheRelay(t *testing.T) {
+func TestACommitWakesTheRelay(t *testing.T) { storetest.Engines(t, testACommitWakesTheRelay) }
+
+func testACommitWakesTheRelay(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.run(h.queue, nil)
 	h.enqueue(use("a", 1))
 	h.untilState("C-a-1", Delivered)
@@ -70,6 +75,10 @@ func TestACommitWakesTheRelay(t *testing.T) {
 }
 
 func TestWhatDoesNotArriveIsTriedAgain(t *testing.T) {
+	storetest.Engines(t, testWhatDoesNotArriveIsTriedAgain)
+}
+
+func testWhatDoesNotArriveIsTriedAgain(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	n.script = func(_ context.Context, _ ledger.ChangeID, nth int) (bool, error) {
 		if nth < 6 {
@@ -77,7 +86,7 @@ func TestWhatDoesNotArriveIsTriedAgain(t *testing.T) {
 		}
 		return true, nil
 	}
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	o := h.untilState("C-a-1", Delivered)
@@ -90,6 +99,10 @@ func TestWhatDoesNotArriveIsTriedAgain(t *testing.T) {
 }
 
 func TestWhatIsRefusedIsParkedAndHoldsItsRecord(t *testing.T) {
+	storetest.Engines(t, testWhatIsRefusedIsParkedAndHoldsItsRecord)
+}
+
+func testWhatIsRefusedIsParkedAndHoldsItsRecord(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	n.script = func(_ context.Context, id ledger.ChangeID, _ int) (bool, error) {
 		if id == "C-a-1" {
@@ -97,7 +110,7 @@ func TestWhatIsRefusedIsParkedAndHoldsItsRecord(t *testing.T) {
 		}
 		return true, nil
 	}
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1), use("a", 2), use("b", 1))
 	h.run(h.queue, nil)
 	got := h.untilState("C-a-1", Parked)
@@ -123,6 +136,10 @@ func TestWhatIsRefusedIsParkedAndHoldsItsRecord(t *testing.T) {
 }
 
 func TestAnUnknownOutcomeIsAskedAbout(t *testing.T) {
+	storetest.Engines(t, testAnUnknownOutcomeIsAskedAbout)
+}
+
+func testAnUnknownOutcomeIsAskedAbout(t *testing.T, at storetest.Place) {
 	for _, arrived := range []bool{true, false} {
 		t.Run(fmt.Sprintf("arrived=%v", arrived), func(t *testing.T) {
 			n := askable{newNeighbour()}
@@ -132,7 +149,7 @@ func TestAnUnknownOutcomeIsAskedAbout(t *testing.T) {
 				}
 				return true, nil
 			}
-			h := newHouse(t, quick(), to(n))
+			h := newHouse(t, at, quick(), to(n))
 			h.enqueue(use("a", 1))
 			h.run(h.queue, nil)
 			h.untilState("C-a-1", Delivered)
@@ -155,6 +172,10 @@ func TestAnUnknownOutcomeIsAskedAbout(t *testing.T) {
 }
 
 func TestAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T) {
+	storetest.Engines(t, testAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion)
+}
+
+func testAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T, at storetest.Place) {
 	lose := func(context.Context, ledger.ChangeID, int) (bool, error) { return true, unsure() }
 	mute, vague := newNeighbour(), newNeighbour()
 	mute.script, vague.script = lose, lose
@@ -164,7 +185,7 @@ func TestAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T) 
 		code string // what it says of why: the neighbour's adapter knows best
 	}{"cannot be asked": {mute, codeQuestion}, "cannot tell": {askable{vague}, fault.Code(unsure())}} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, quick(), to(c.to))
+			h := newHouse(t, at, quick(), to(c.to))
 			h.enqueue(use("a", 1), use("a", 2))
 			h.run(h.queue, nil)
 			o := h.untilState("C-a-1", Parked)
@@ -184,6 +205,10 @@ func TestAnUnknownOutcomeThatNobodyCanTellIsParkedWithTheQuestion(t *testing.T) 
 }
 
 func TestAKeyThatTakesEffectOnceIsRepeated(t *testing.T) {
+	storetest.Engines(t, testAKeyThatTakesEffectOnceIsRepeated)
+}
+
+func testAKeyThatTakesEffectOnceIsRepeated(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	n.script = func(_ context.Context, _ ledger.ChangeID, nth int) (bool, error) {
 		if nth < 3 {
@@ -193,7 +218,7 @@ func TestAKeyThatTakesEffectOnceIsRepeated(t *testing.T) {
 	}
 	r := to(n)
 	r.Keys = true
-	h := newHouse(t, quick(), r)
+	h := newHouse(t, at, quick(), r)
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	h.untilState("C-a-1", Delivered)
@@ -203,13 +228,17 @@ func TestAKeyThatTakesEffectOnceIsRepeated(t *testing.T) {
 }
 
 func TestARepeatThatIsAnotherLetterIsParked(t *testing.T) {
+	storetest.Engines(t, testARepeatThatIsAnotherLetterIsParked)
+}
+
+func testARepeatThatIsAnotherLetterIsParked(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	made := 0
 	n.prepare = func(ledger.Change) ([]byte, error) { made++; return []byte{byte(made)}, nil }
 	n.script = func(context.Context, ledger.ChangeID, int) (bool, error) { return true, unsure() }
 	r := to(n)
 	r.Keys = true
-	h := newHouse(t, quick(), r)
+	h := newHouse(t, at, quick(), r)
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	if o := h.untilState("C-a-1", Parked); o.Cause != CauseLetter || o.Question != QuestionArrived || n.sends["C-a-1"] != 1 {
@@ -217,10 +246,12 @@ func TestARepeatThatIsAnotherLetterIsParked(t *testing.T) {
 	}
 }
 
-func TestTriesRunOut(t *testing.T) {
+func TestTriesRunOut(t *testing.T) { storetest.Engines(t, testTriesRunOut) }
+
+func testTriesRunOut(t *testing.T, at storetest.Place) {
 	n := askable{newNeighbour()}
 	n.script = func(context.Context, ledger.ChangeID, int) (bool, error) { return false, unsure() }
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1))
 	h.run(h.queue, nil)
 	if o := h.untilState("C-a-1", Parked); o.Cause != CauseTries || o.Attempts != quick().Tries {
@@ -229,8 +260,12 @@ func TestTriesRunOut(t *testing.T) {
 }
 
 func TestAReceiptThatTheLedgerRefusesParksThatChangeAlone(t *testing.T) {
+	storetest.Engines(t, testAReceiptThatTheLedgerRefusesParksThatChangeAlone)
+}
+
+func testAReceiptThatTheLedgerRefusesParksThatChangeAlone(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	refuse := true
 	var received []ledger.ChangeID
 	receiver := ledgerOf(func(_ context.Context, _ *store.Tx, c ledger.Change, _ ledger.Receipt) error {
@@ -274,8 +309,10 @@ func (h *house) replay(f Filter) Plan {
 }
 
 // Of every four changes taken up three are the oldest that are due and one is the newest.
-func TestTheNewestAreNotStarved(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+func TestTheNewestAreNotStarved(t *testing.T) { storetest.Engines(t, testTheNewestAreNotStarved) }
+
+func testTheNewestAreNotStarved(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	for _, c := range uses("r", 20) {
 		h.enqueue(c)
 	}

@@ -45,7 +45,7 @@ const (
 // Plan says what a replay of the filter would do now. It writes nothing.
 func (q *Queue) Plan(ctx context.Context, f Filter) (p Plan, err error) {
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		p, err = plan(ctx, tx, f, q.rooms.Now(), q.againstReplay(len(f.IDs) > 0))
+		p, err = plan(ctx, tx, f, q.now(), q.againstReplay(len(f.IDs) > 0))
 		return err
 	})
 	return p, err
@@ -54,7 +54,7 @@ func (q *Queue) Plan(ctx context.Context, f Filter) (p Plan, err error) {
 // PlanDiscard says what a discard of the filter would do now. It writes nothing.
 func (q *Queue) PlanDiscard(ctx context.Context, f Filter, needed Needed) (p Plan, err error) {
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		p, err = plan(ctx, tx, f, q.rooms.Now(), againstDiscard(len(f.IDs) > 0, needed))
+		p, err = plan(ctx, tx, f, q.now(), againstDiscard(len(f.IDs) > 0, needed))
 		return err
 	})
 	return p, err
@@ -76,7 +76,7 @@ type Frozen struct {
 func (q *Queue) Freeze(ctx context.Context, f Filter) (frozen Frozen, err error) {
 	frozen.filter = f
 	err = store.Read(ctx, q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		if frozen.Plan, err = plan(ctx, tx, f, q.rooms.Now(), q.againstReplay(len(f.IDs) > 0)); err != nil {
+		if frozen.Plan, err = plan(ctx, tx, f, q.now(), q.againstReplay(len(f.IDs) > 0)); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, lastParking).Scan(&frozen.bound); err != nil {
@@ -103,7 +103,7 @@ func (q *Queue) Freeze(ctx context.Context, f Filter) (frozen Frozen, err error)
 // frozen gives the conditions for what the filter means of what has been parked by then.
 func (f Filter) frozen(bound int64) clauses {
 	var c clauses
-	f.common(&c, "o")
+	f.common(&c, "o", namedChanges)
 	c.add("o.parking <= %", bound)
 	c.add("o.phase = 'parked'")
 	if f.State != "" && f.State != Parked {
@@ -151,7 +151,7 @@ func (q *Queue) armOn(tx *store.Tx) {
 	tx.Done(func(committed bool) {
 		if committed {
 			q.arming.Store(true)
-			signal(q.wake)
+			q.rouse()
 		}
 	})
 }

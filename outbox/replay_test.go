@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"kakehashi/internal/storetest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,9 +59,11 @@ func (h *house) untilReplay(id, state string) Replay {
 
 // Two operators replay the same filter at once, and more is parked meanwhile: nothing of
 // that is touched, and nothing is sent twice.
-func TestTwoReplaysOfTheSameFilter(t *testing.T) {
+func TestTwoReplaysOfTheSameFilter(t *testing.T) { storetest.Engines(t, testTwoReplaysOfTheSameFilter) }
+
+func testTwoReplaysOfTheSameFilter(t *testing.T, at storetest.Place) {
 	n, refuses := refusing()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(append(uses("r", 300), use("r7", 2))...)
 	stop := h.run(h.queue, nil)
 	h.untilParked(300)
@@ -96,8 +99,12 @@ func TestTwoReplaysOfTheSameFilter(t *testing.T) {
 }
 
 func TestAReplayThatIsStoppedLosesNothing(t *testing.T) {
+	storetest.Engines(t, testAReplayThatIsStoppedLosesNothing)
+}
+
+func testAReplayThatIsStoppedLosesNothing(t *testing.T, at storetest.Place) {
 	n, refuses := refusing()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(uses("r", 450)...)
 	stop := h.run(h.queue, nil)
 	h.untilParked(450)
@@ -174,6 +181,10 @@ func (h *house) undiscard(ids ...ledger.ChangeID) Plan {
 }
 
 func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
+	storetest.Engines(t, testDiscardIsAMarkThatCanBeUndone)
+}
+
+func testDiscardIsAMarkThatCanBeUndone(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
 		if (id == "C-a-1" || id == "C-b-1") && nth == 1 {
@@ -181,7 +192,7 @@ func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
 		}
 		return true, nil
 	}
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1), use("a", 2), use("b", 1))
 	stop := h.run(h.queue, nil)
 	h.untilParked(2)
@@ -225,7 +236,11 @@ func TestDiscardIsAMarkThatCanBeUndone(t *testing.T) {
 }
 
 func TestWhatWasNeverSentIsDiscardedOnlyByItsName(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+	storetest.Engines(t, testWhatWasNeverSentIsDiscardedOnlyByItsName)
+}
+
+func testWhatWasNeverSentIsDiscardedOnlyByItsName(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.enqueue(use("a", 1), use("a", 2), use("a", 3))
 	if p := h.discard(Filter{Record: "B-a"}); p.Can != 0 || len(p.Touched) != 0 {
 		t.Errorf("by a filter: %+v", p)
@@ -247,6 +262,10 @@ func TestWhatWasNeverSentIsDiscardedOnlyByItsName(t *testing.T) {
 // What may have arrived is asked about before it is sent again, even where an operator
 // replays everything.
 func TestAReplayAsksFirstWhatMayHaveArrived(t *testing.T) {
+	storetest.Engines(t, testAReplayAsksFirstWhatMayHaveArrived)
+}
+
+func testAReplayAsksFirstWhatMayHaveArrived(t *testing.T, at storetest.Place) {
 	n := askable{newNeighbour()}
 	n.script = func(_ context.Context, _ ledger.ChangeID, nth int) (bool, error) {
 		if nth == 1 {
@@ -255,7 +274,7 @@ func TestAReplayAsksFirstWhatMayHaveArrived(t *testing.T) {
 		return true, nil
 	}
 	n.confirm = func(ledger.ChangeID, int) error { return unsure() }
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(use("a", 1), use("b", 1))
 	h.run(h.queue, nil)
 	h.untilParked(2)
@@ -277,6 +296,10 @@ func TestAReplayAsksFirstWhatMayHaveArrived(t *testing.T) {
 // Nobody can be asked whether these arrived. A replay of everything leaves them alone, and
 // says so before; somebody who looked at the neighbour names the one that did not.
 func TestAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T) {
+	storetest.Engines(t, testAReplayByFilterSendsNothingThatMayHaveArrivedUnasked)
+}
+
+func testAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T, at storetest.Place) {
 	n := newNeighbour()
 	n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
 		switch {
@@ -287,7 +310,7 @@ func TestAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T) {
 		}
 		return true, unsure()
 	}
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.run(h.queue, nil)
 	h.enqueue(use("a", 1), use("b", 1), use("c", 1))
 	h.untilParked(3)
@@ -312,10 +335,14 @@ func TestAReplayByFilterSendsNothingThatMayHaveArrivedUnasked(t *testing.T) {
 
 // A discard holds the writer as long as it lasts, so it is bounded.
 func TestADiscardOfTooManyIsRefused(t *testing.T) {
+	storetest.Engines(t, testADiscardOfTooManyIsRefused)
+}
+
+func testADiscardOfTooManyIsRefused(t *testing.T, at storetest.Place) {
 	n, _ := refusing()
 	cfg := quick()
 	cfg.InFlight = 64
-	h := newHouse(t, cfg, to(n))
+	h := newHouse(t, at, cfg, to(n))
 	h.enqueue(uses("r", mostDiscarded+1)...)
 	stop := h.run(h.queue, nil)
 	h.untilParked(mostDiscarded + 1)
@@ -337,8 +364,12 @@ func TestADiscardOfTooManyIsRefused(t *testing.T) {
 // What is parked anew after a set was frozen is none of it, however that came about; and
 // beginning writes one row, however much is parked.
 func TestWhatIsParkedAfterTheFreezeIsNoneOfIt(t *testing.T) {
+	storetest.Engines(t, testWhatIsParkedAfterTheFreezeIsNoneOfIt)
+}
+
+func testWhatIsParkedAfterTheFreezeIsNoneOfIt(t *testing.T, at storetest.Place) {
 	n, refuses := refusing()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, at, quick(), to(n))
 	h.enqueue(uses("r", 3)...)
 	stop := h.run(h.queue, nil)
 	h.untilParked(3)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"kakehashi/internal/store"
 )
@@ -24,7 +25,7 @@ const (
 // whether anything arrived of what stands as not told: it may have been told after the
 // backup was taken. It may still be working on what the last run sent, so Settle applies.
 func (r *relay) doubt(ctx context.Context) error {
-	due := micros(r.q.rooms.Now().Add(r.q.cfg.Settle))
+	due := micros(r.q.now().Add(r.q.cfg.Settle))
 	total, after := 0, int64(0)
 	for more := true; more && ctx.Err() == nil; {
 		n, last, err := r.doubtSome(ctx, after, due)
@@ -43,8 +44,17 @@ func (r *relay) doubt(ctx context.Context) error {
 func (r *relay) doubtSome(ctx context.Context, after, due int64) (n int, last int64, err error) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
-		r.q.touch(tx)
+	err = r.write(within, false, func(ctx context.Context, tx *store.Tx, _ bool) error {
+		if r.q.shared {
+			seqs, err := readNumbers(tx.Query(ctx, doubtSomeRows, after, chunk, due))
+			if err != nil {
+				return fmt.Errorf("have what is not told asked about: %w", err)
+			}
+			if n = len(seqs); n > 0 {
+				last = slices.Max(seqs)
+			}
+			return nil
+		}
 		rows, err := tx.Query(ctx, untold, after, chunk)
 		if err != nil {
 			return fmt.Errorf("read what is not told: %w", err)

@@ -23,7 +23,7 @@ func (h *house) putBack(routes ...Route) {
 // first, also what waits behind another, and what is replayed.
 func TestAfterARestoreEverythingIsAskedFirst(t *testing.T) {
 	n, refuses := refusing()
-	h := newHouse(t, quick(), to(askable{n}))
+	h := newHouse(t, onSQLite(t), quick(), to(askable{n}))
 	h.enqueue(use("parked", 1))
 	stop := h.run(h.queue, nil)
 	h.untilParked(1)
@@ -55,7 +55,7 @@ func TestAfterARestoreEverythingIsAskedFirst(t *testing.T) {
 // Where nobody can be asked, somebody must look.
 func TestAfterARestoreWhatCannotBeAskedIsParked(t *testing.T) {
 	n := newNeighbour()
-	h := newHouse(t, quick(), to(n))
+	h := newHouse(t, onSQLite(t), quick(), to(n))
 	h.enqueue(use("a", 1), use("a", 2))
 	h.putBack(to(n))
 	h.run(h.queue, nil)

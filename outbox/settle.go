@@ -19,7 +19,7 @@ const (
 	isCurrent = `SELECT count(*) FROM outbox_owed WHERE seq = $1 AND number = $2 AND phase = $3`
 	moveOn    = `UPDATE outbox_owed SET phase = $4, due_at = $5, tries = $6, fails = $7, cause = $8, code = $9, detail = $10,
 		question = $11, answered = $12, receipt = $13,
-		parking = CASE WHEN $14 > 0 THEN $14 ELSE parking END
+		parking = CASE WHEN CAST($14 AS BIGINT) > 0 THEN CAST($14 AS BIGINT) ELSE parking END
 		WHERE seq = $1 AND number = $2 AND phase = $3`
 	toHistory = `INSERT INTO outbox_history (seq, destination, change_id, record, kind, version, enqueued_at, body, phase, number,
 		sends, tries, fails, last_at, cause, code, detail, question, answered, digest, receipt, replay, parking,
@@ -57,19 +57,31 @@ func sameLetter(a, b []byte) bool { return bytes.Equal(a, b) }
 
 // settlement collects what one transaction writes about the flights that it settles.
 type settlement struct {
-	seen                                     map[int64]bool // rows of flights looked at since the last flush
-	now                                      int64
-	attempts, moves, deletes, promotes, ends [][]any
-	entries                                  []audit.Entry
+	seen     map[int64]bool   // rows of flights looked at since the last flush
+	held     map[int64]stands // on PostgreSQL: how the rows stand, which are held
+	now      int64
+	attempts [][]any
+	turns    [][]any
+	moves    [][]any
+	deletes  [][]any
+	promotes [][]any
+	ends     [][]any
+	entries  []audit.Entry
 }
 
 // settle writes what became of the flights. It is a refusal where the receiver does not
-// take a receipt; then the transaction must be taken back.
-func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) error {
+// take a receipt, and needsLedger where a result is late and the ledger, under whose lock
+// lanes are rearranged, is not locked; then the transaction must be taken back.
+func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight, locked bool) (err error) {
 	if len(flights) == 0 {
 		return nil
 	}
-	s := &settlement{now: micros(r.q.rooms.Now()), seen: map[int64]bool{}}
+	s := &settlement{now: micros(r.q.now()), seen: map[int64]bool{}}
+	if r.q.shared {
+		if s.held, err = lockAll(ctx, tx, flights); err != nil {
+			return err
+		}
+	}
 	for _, f := range flights {
 		if s.seen[f.row.seq] { // two ends of one attempt: the second must see the first
 			if err := s.flush(ctx, tx); err != nil {
@@ -81,10 +93,15 @@ func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight) err
 		if err != nil {
 			return err
 		}
-		if current {
+		switch {
+		case current:
 			s.note(f)
-		} else if err := r.late(ctx, tx, f, s); err != nil {
-			return err
+		case r.q.shared && !locked:
+			return needsLedger{}
+		default:
+			if err := r.late(ctx, tx, f, s); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.flush(ctx, tx); err != nil {
@@ -98,19 +115,45 @@ func (s *settlement) flush(ctx context.Context, tx *store.Tx) error {
 	for _, w := range []struct {
 		statement string
 		rows      [][]any
-	}{
-		{insertAttempt, s.attempts}, {toHistory, s.moves}, {deleteOwed, s.deletes}, {deleteChange, s.deletes},
-		{promote, s.promotes}, {endItem, s.ends},
-	} {
-		if len(w.rows) == 0 {
-			continue
-		}
-		if err := tx.Bulk(ctx, w.statement, w.rows); err != nil {
-			return fmt.Errorf("settle changes: %w", err)
+	}{{insertAttempt, s.attempts}, {moveOn, s.turns}} {
+		if err := bulk(ctx, tx, w.statement, w.rows); err != nil {
+			return err
 		}
 	}
-	s.attempts, s.moves, s.deletes, s.promotes, s.ends = nil, nil, nil, nil, nil
+	if err := s.move(ctx, tx); err != nil {
+		return err
+	}
+	if err := bulk(ctx, tx, endItem, s.ends); err != nil {
+		return err
+	}
+	s.attempts, s.turns, s.moves, s.deletes, s.promotes, s.ends = nil, nil, nil, nil, nil, nil
 	clear(s.seen)
+	return nil
+}
+
+func bulk(ctx context.Context, tx *store.Tx, statement string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := tx.Bulk(ctx, statement, rows); err != nil {
+		return fmt.Errorf("settle changes: %w", err)
+	}
+	return nil
+}
+
+// move moves what is delivered to the history, and lets the next of each lane go on.
+func (s *settlement) move(ctx context.Context, tx *store.Tx) error {
+	if s.held != nil {
+		return s.moveTogether(ctx, tx)
+	}
+	for _, w := range []struct {
+		statement string
+		rows      [][]any
+	}{{toHistory, s.moves}, {deleteOwed, s.deletes}, {deleteChange, s.deletes}, {promote, s.promotes}} {
+		if err := bulk(ctx, tx, w.statement, w.rows); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -119,23 +162,38 @@ func (s *settlement) flush(ctx context.Context, tx *store.Tx) error {
 func (r *relay) settleOne(ctx context.Context, tx *store.Tx, f *flight, s *settlement) (current bool, err error) {
 	v := f.verdict
 	if v.to != "" {
-		return r.moveOn(ctx, tx, f)
+		return r.moveOn(ctx, tx, f, s)
 	}
-	n, err := tx.Number(ctx, isCurrent, f.row.seq, f.row.number, string(f.row.at))
-	if err != nil || n == 0 {
+	if current, err := s.current(ctx, tx, f); err != nil || !current {
 		return false, err
 	}
 	if err := r.receive(ctx, tx, f); err != nil {
 		return false, &refusal{flight: f, err: err}
 	}
+	delete(s.held, f.row.seq)
 	s.moves = append(s.moves, []any{f.row.seq, string(Delivered), s.now, "", ""})
 	s.deletes = append(s.deletes, []any{f.row.seq})
 	s.promotes = append(s.promotes, []any{f.line.route.Destination, string(f.row.record)})
 	return true, nil
 }
 
-func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, error) {
+// current tells whether a flight's attempt is still the row's current one.
+func (s *settlement) current(ctx context.Context, tx *store.Tx, f *flight) (bool, error) {
+	if s.held != nil {
+		row := s.held[f.row.seq]
+		return row.number == f.row.number && row.at == f.row.at, nil
+	}
+	n, err := tx.Number(ctx, isCurrent, f.row.seq, f.row.number, string(f.row.at))
+	return n > 0, err
+}
+
+func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight, s *settlement) (bool, error) {
 	v := f.verdict
+	if s.held != nil {
+		if current, err := s.current(ctx, tx, f); err != nil || !current {
+			return false, err
+		}
+	}
 	var receipt any
 	var parking int64
 	if v.to == parked {
@@ -157,8 +215,16 @@ func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, erro
 	if v.answered {
 		answered = 1
 	}
-	n, err := tx.Exec(ctx, moveOn, f.row.seq, f.row.number, string(f.row.at), string(v.to), micros(v.due), v.tries, v.fails,
-		v.cause, v.code, v.detail, v.question, answered, receipt, parking)
+	args := []any{
+		f.row.seq, f.row.number, string(f.row.at), string(v.to), micros(v.due), v.tries, v.fails,
+		v.cause, v.code, v.detail, v.question, answered, receipt, parking,
+	}
+	if s.held != nil {
+		s.turns = append(s.turns, args)
+		s.held[f.row.seq] = stands{number: f.row.number, at: v.to, cause: v.cause, replay: f.row.replay}
+		return true, nil
+	}
+	n, err := tx.Exec(ctx, moveOn, args...)
 	if err != nil {
 		return false, fmt.Errorf("settle a change: %w", err)
 	}
@@ -167,12 +233,17 @@ func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight) (bool, erro
 
 // nextParking gives the number of a parking. They only grow, so that whoever freezes what is
 // parked need only remember the last.
-func nextParking(ctx context.Context, tx *store.Tx) (int64, error) {
+func nextParking(ctx context.Context, tx *store.Tx) (n int64, err error) {
+	if tx.Engine() == store.Postgres {
+		if err := tx.QueryRow(ctx, takeParking).Scan(&n); err != nil {
+			return 0, fmt.Errorf("number a parking: %w", err)
+		}
+		return n, nil
+	}
 	if _, err := tx.Exec(ctx, countParking); err != nil {
 		return 0, fmt.Errorf("number a parking: %w", err)
 	}
-	n, err := tx.Number(ctx, lastParking)
-	if err != nil {
+	if n, err = tx.Number(ctx, lastParking); err != nil {
 		return 0, fmt.Errorf("number a parking: %w", err)
 	}
 	return n, nil
@@ -279,7 +350,7 @@ func (r *relay) settled(flights []*flight) {
 		}
 		switch f.verdict.to {
 		case "":
-			f.line.done.add(r.q.rooms.Now(), 1)
+			f.line.done.add(r.q.now(), 1)
 		case parked:
 			level := slog.LevelWarn
 			if f.verdict.cause == CauseInternal {

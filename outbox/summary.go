@@ -61,9 +61,9 @@ func (r *relay) publish() {
 		r.q.shown.lines = map[string]DestinationState{}
 	}
 	for _, l := range r.lines {
-		d := DestinationState{Open: !l.gate.shut, Cause: l.gate.cause, InFlight: len(l.flights), Rate: l.done.sum(r.q.rooms.Now())}
+		d := DestinationState{Open: !l.gate.shut, Cause: l.gate.cause, InFlight: len(l.flights), Rate: l.done.sum(r.q.now())}
 		if l.gate.shut {
-			d.NextProbe = r.q.rooms.Now().Add(max(time.Until(l.gate.next), 0)).UTC()
+			d.NextProbe = r.q.now().Add(max(time.Until(l.gate.next), 0)).UTC()
 		}
 		r.q.shown.lines[l.route.Destination] = d
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"kakehashi/internal/storetest"
 	"testing"
 	"time"
 
@@ -31,8 +32,10 @@ func (h *house) sumUp() Summary {
 }
 
 // A queue in which nothing happens is summed up once, and a short one anew after each change.
-func TestSummaryIsReadOnceAChange(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+func TestSummaryIsReadOnceAChange(t *testing.T) { storetest.Engines(t, testSummaryIsReadOnceAChange) }
+
+func testSummaryIsReadOnceAChange(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.owe(0, 3)
 	for range 5 {
 		if s := h.sumUp(); s.Owed != 3 {
@@ -58,7 +61,11 @@ func TestSummaryIsReadOnceAChange(t *testing.T) {
 
 // A long queue is summed up once a second at most, however much goes on in it.
 func TestSummaryOfALongQueueIsASecondOld(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+	storetest.Engines(t, testSummaryOfALongQueueIsASecondOld)
+}
+
+func testSummaryOfALongQueueIsASecondOld(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.owe(0, shortQueue)
 	h.sumUp()
 	h.owe(shortQueue, 1)
@@ -72,8 +79,10 @@ func TestSummaryOfALongQueueIsASecondOld(t *testing.T) {
 }
 
 // Whoever changes a summary changes no other's.
-func TestSummariesAreApart(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+func TestSummariesAreApart(t *testing.T) { storetest.Engines(t, testSummariesAreApart) }
+
+func testSummariesAreApart(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.owe(0, 1)
 	one := h.sumUp()
 	one.Groups[0].Count, one.Destinations[0].Owed = 7, 7
@@ -84,7 +93,11 @@ func TestSummariesAreApart(t *testing.T) {
 
 // The relay's own commits are seen, and what another process may have written.
 func TestSummarySeesTheRelayAndOthers(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+	storetest.Engines(t, testSummarySeesTheRelayAndOthers)
+}
+
+func testSummarySeesTheRelayAndOthers(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.owe(0, 2)
 	h.sumUp()
 	ctx, stop := context.WithCancel(t.Context())
@@ -108,7 +121,11 @@ func TestSummarySeesTheRelayAndOthers(t *testing.T) {
 
 // Who has given up waiting for another's reading goes.
 func TestSummaryWaitsNoLongerThanItsCaller(t *testing.T) {
-	h := newHouse(t, quick(), to(newNeighbour()))
+	storetest.Engines(t, testSummaryWaitsNoLongerThanItsCaller)
+}
+
+func testSummaryWaitsNoLongerThanItsCaller(t *testing.T, at storetest.Place) {
+	h := newHouse(t, at, quick(), to(newNeighbour()))
 	h.queue.summed.turn <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()

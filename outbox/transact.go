@@ -3,9 +3,12 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"kakehashi/internal/fault"
+	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
 )
 
@@ -22,23 +25,13 @@ func (r *relay) transact(ctx context.Context) (moved bool, err error) {
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	err = store.WithTx(within, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+	err = r.write(within, r.takesIn(settles), func(ctx context.Context, tx *store.Tx, locked bool) (err error) {
 		won = nil
-		r.q.touch(tx)
-		if err := r.settle(ctx, tx, settles); err != nil {
+		if err := r.settle(ctx, tx, settles, locked); err != nil {
 			return err
 		}
-		now := r.q.rooms.Now()
-		for _, f := range claims {
-			ok, err := f.claim(ctx, tx, now, r.q.cfg.lease())
-			if err != nil {
-				return err
-			}
-			if ok {
-				won = append(won, f)
-			}
-		}
-		return nil
+		won, err = r.claimEach(ctx, tx, claims)
+		return err
 	})
 	if _, refuses := errors.AsType[*refusal](err); refuses || hopeless(err) && len(settles) > 0 {
 		return true, r.settleEach(within, settles)
@@ -47,6 +40,7 @@ func (r *relay) transact(ctx context.Context) (moved bool, err error) {
 	case err == nil:
 		r.settled(settles)
 		r.ended = r.ended[len(settles):]
+		r.rivalled(claims, won)
 	case fault.Is(err, fault.Unsure):
 		won = r.committed(within, claims)
 	default:
@@ -87,4 +81,50 @@ func (r *relay) launch(won []*flight) {
 		f.line.flights[f], f.line.held[f.row.seq] = true, f
 		r.work.Go(func() { r.call(r.calls, f) })
 	}
+}
+
+// needsLedger is the error of a settlement that turns out to need the ledger's lock, which
+// is taken before all others.
+type needsLedger struct{}
+
+// Error gives the text for operators.
+func (needsLedger) Error() string { return "the ledger is to be locked first" }
+
+// atOnce is how often a transaction is tried again at once that got into the way of another.
+const atOnce = 3
+
+// write runs a transaction of the relay. One that got into the way of another is run again
+// at once, a few times, and one that turns out to need the ledger with the ledger locked.
+func (r *relay) write(ctx context.Context, locked bool, f func(ctx context.Context, tx *store.Tx, locked bool) error) error {
+	for tries := 0; ; tries++ {
+		err := store.WithTx(ctx, r.q.rooms.DB, func(ctx context.Context, tx *store.Tx) error {
+			r.q.touch(tx)
+			if locked {
+				if err := tx.Lock(ctx, ledgerLock); err != nil {
+					return fmt.Errorf("lock the ledger: %w", err)
+				}
+			}
+			return f(ctx, tx, locked)
+		})
+		_, needs := errors.AsType[needsLedger](err)
+		switch {
+		case needs && !locked:
+			locked = true
+		case err == nil || tries >= atOnce || !inTheWay(err):
+			return err
+		}
+	}
+}
+
+// inTheWay tells whether a transaction did nothing because another held what it needed.
+func inTheWay(err error) bool {
+	return fault.Is(err, fault.Unavailable) && fault.Find(err).Reason == "busy"
+}
+
+// takesIn tells whether the ledger will be written to by what the receiver makes of the
+// flights: of a numbering alone.
+func (r *relay) takesIn(flights []*flight) bool {
+	return r.receiver != nil && slices.ContainsFunc(flights, func(f *flight) bool {
+		return f.verdict.to == "" && f.row.kind == ledger.Numbering
+	})
 }
