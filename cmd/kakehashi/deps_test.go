@@ -79,11 +79,18 @@ func importMap() map[string][]arrow {
 		"internal/gateway": {
 			{"internal/audit", "records before it acts and before it releases"},
 			{"internal/fault", "turns faults into outcomes"},
+			{"internal/inbox", "refreshes a person of whom notices came, and shows the inbox"},
 			{"internal/ledger", words},
 			{"internal/ledgerdb", "reads and opens cases, keeps the ledger"},
 			{"internal/staff", "asks who may see what"},
 			{"internal/store", "runs transactions"},
 			{"outbox", "owes the changes to the neighbours"},
+		},
+		"internal/inbox": {
+			{"internal/audit", "begins nothing while the record cannot be written"},
+			{"internal/fault", "chooses again, later or park"},
+			{"internal/ledger", "speaks in notices and persons"},
+			{"internal/store", "keeps the notices"},
 		},
 		"internal/ledger": {{"internal/fault", errs}},
 		"internal/ledgerdb": {

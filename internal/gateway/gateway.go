@@ -11,6 +11,9 @@
 // neighbours and the entry of the record, or none of it. What a neighbour gives back for a
 // change (an assigned 宛名番号) comes in by Receive, in the transaction that settles it.
 //
+// A change notice (異動通知) of the city's own systems comes by TakeNotice or over Kafka into
+// the inbox, which has Refresh ask about the person.
+//
 // Adapters satisfy the ports declared here without knowing of this package. What they say
 // is an [ledger.Answer]; what kept them from knowing is a fault, and what a fault means to
 // staff stands in one table (outcome.go). Only this package says unavailable, forbidden or
@@ -23,6 +26,7 @@ import (
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
+	"kakehashi/internal/inbox"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
@@ -86,6 +90,7 @@ type Rooms struct {
 	Finder  Finder
 	Shield  Shield
 	Outbox  *outbox.Queue    // what is owed to whom; nil: nothing is owed to anybody
+	Inbox   *inbox.Box       // change notices; nil: none come
 	Now     func() time.Time // the clock; nil: time.Now
 }
 
@@ -99,6 +104,7 @@ type Gateway struct {
 	finder  Finder
 	shield  Shield
 	outbox  *outbox.Queue
+	inbox   *inbox.Box
 	now     func() time.Time
 }
 
@@ -106,7 +112,7 @@ type Gateway struct {
 func New(cfg Config, r Rooms) *Gateway {
 	g := &Gateway{
 		cfg: cfg, db: r.DB, record: r.Record, rules: r.Rules,
-		sources: r.Sources, finder: r.Finder, shield: r.Shield, outbox: r.Outbox, now: r.Now,
+		sources: r.Sources, finder: r.Finder, shield: r.Shield, outbox: r.Outbox, inbox: r.Inbox, now: r.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now

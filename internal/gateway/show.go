@@ -25,6 +25,7 @@ type Shown struct {
 	Suppressed  []ledger.Kept
 	Owed        []outbox.Owed // today's states
 	Waiting     []Waiting     // what is owed only once the guardian has a number
+	Seen        []Seen        // what change notices led to
 }
 
 // Show gives one beneficiary. On a basis it is authorised like a lookup: the procedure says
@@ -60,6 +61,7 @@ func (g *Gateway) Show(ctx context.Context, who staff.Member, id ledger.Benefici
 	if !known {
 		return nothing, g.refuse(ctx, e, noBeneficiary())
 	}
+	registered := permitted(ledger.Residents, items)
 	items = permitted(ledger.Own, items)
 	e.Items = words(items)
 	if !faceless {
@@ -72,10 +74,11 @@ func (g *Gateway) Show(ctx context.Context, who staff.Member, id ledger.Benefici
 		return nothing, err
 	}
 	if faceless {
-		s.Beneficiary = nameless(s.Beneficiary)
+		s.Beneficiary, s.Seen = nameless(s.Beneficiary), nil
 	} else {
 		e.Subjects = append(e.Subjects, subjectsOf(s.Beneficiary, "shown")...)
 		e.Ends = g.openBeneficiary(ctx, &s, items)
+		s.Seen = cutSeen(s.Seen, registered, s.Protection != "")
 	}
 	if ctx.Err() != nil {
 		e.Kind = audit.Withheld
@@ -99,6 +102,10 @@ func (g *Gateway) readBeneficiary(ctx context.Context, id ledger.BeneficiaryID, 
 		}
 		held, err := ledgerdb.HeldOf(ctx, tx, id)
 		s.Waiting = waiting(held, func(ledgerdb.Held) bool { return true })
+		if err != nil {
+			return err
+		}
+		s.Seen, err = seen(ctx, tx, s.Beneficiary)
 		return err
 	})
 	return known && err == nil, err

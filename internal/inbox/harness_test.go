@@ -3,9 +3,11 @@ package inbox
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,11 +17,37 @@ import (
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
 	"kakehashi/internal/storetest"
-	"kakehashi/mapping"
 )
 
-// The source and the data of the tests' events.
-const from = "urn:kakehashi:test:residents"
+// The source and the type of the tests' events.
+const (
+	from    = "urn:kakehashi:test:residents"
+	changed = "jp.lg.kakehashi.test.changed.v1"
+)
+
+// read reads the tests' events, as mapping does the city's.
+func read(kind string, data []byte) (n ledger.Notice, err error) {
+	var d struct {
+		Atena     string `json:"atena_number"`
+		Kind      string `json:"kind"`
+		Effective string `json:"effective"`
+	}
+	unfit := func(cause, code string) error {
+		return fault.New(fault.Invalid, "an event does not fit").WithReason(cause).WithCode(code)
+	}
+	switch {
+	case kind != changed:
+		return n, unfit(CauseType, "KKH3522")
+	case json.Unmarshal(data, &d) != nil:
+		return n, unfit(CauseUnread, "KKH3524")
+	case d.Atena == "":
+		return n, unfit(CausePerson, "KKH3526")
+	case !slices.Contains(ledger.NoticeKinds(), ledger.NoticeKind(d.Kind)):
+		return n, unfit(CauseKind, "KKH3525")
+	}
+	day, _ := ledger.ParseDate(d.Effective)
+	return ledger.Notice{Person: ledger.AtenaNumber(d.Atena), Kind: ledger.NoticeKind(d.Kind), Effective: day}, nil
+}
 
 func data(atena, kind string) []byte {
 	return []byte(`{"atena_number":"` + atena + `","kind":"` + kind + `","effective":"2026-11-20"}`)
@@ -27,7 +55,7 @@ func data(atena, kind string) []byte {
 
 func event(id, atena string) Message {
 	return Message{
-		Source: from, ID: id, Type: mapping.NoticeType, Time: "2026-11-20T09:00:00+09:00", Value: data(atena, "changed"),
+		Source: from, ID: id, Type: changed, Time: "2026-11-20T09:00:00+09:00", Value: data(atena, "changed"),
 		Topic: "kakehashi.notices.v1", Partition: 1, Offset: 7,
 	}
 }
@@ -92,7 +120,7 @@ func newHouse(t *testing.T, at storetest.Place, cfg Config) *house {
 func (h *house) open(db *store.DB, cfg Config, now func() time.Time) *Box {
 	h.t.Helper()
 	b, err := New(cfg, Rooms{
-		DB: db, Record: h.record, Key: [32]byte{1, 2, 3}, Read: mapping.Notice, Now: now,
+		DB: db, Record: h.record, Key: [32]byte{1, 2, 3}, Read: read, Now: now,
 		Exclusive: false, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	})
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
 	"kakehashi/internal/storetest"
-	"kakehashi/mapping"
 )
 
 // The same event comes through two gateways at once, and again later: it is kept once.
@@ -88,7 +87,7 @@ func TestNoticesOfOnePersonAreOneQuestion(t *testing.T) {
 			}
 		}
 		for _, i := range h.list(Filter{All: true}) {
-			if i.Result != Refreshed || i.EndedAt.IsZero() || i.Type != mapping.NoticeType || i.Topic != "kakehashi.notices.v1" || i.Partition != 1 || i.Offset != 7 {
+			if i.Result != Refreshed || i.EndedAt.IsZero() || i.Type != changed || i.Topic != "kakehashi.notices.v1" || i.Partition != 1 || i.Offset != 7 {
 				t.Errorf("got %+v", i)
 			}
 		}
@@ -499,9 +498,9 @@ func TestOldNoticesAreForgotten(t *testing.T) {
 func TestNothingPlantedLeaks(t *testing.T) {
 	const number, name, id = "7770001112", "架空花子", "id-of-7770001112"
 	for _, planted := range []Message{
-		{Source: from, ID: id, Type: mapping.NoticeType, Value: data(number, "died"), Subject: name},
+		{Source: from, ID: id, Type: changed, Value: data(number, "died"), Subject: name},
 		{Source: name, ID: id, Type: name, Value: []byte(name + number), Subject: name, Headers: map[string]string{"x": name, name: number}, Time: name},
-		{Source: "urn:" + number, ID: name, Type: mapping.NoticeType, Value: data(number, name)},
+		{Source: "urn:" + number, ID: name, Type: changed, Value: data(number, name)},
 	} {
 		h := newHouse(t, storetest.Place{Config: store.File(t.TempDir() + "/k.db")}, quick())
 		taken, err := h.box.Take(t.Context(), planted)

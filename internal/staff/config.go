@@ -25,7 +25,7 @@ type Config struct {
 type Grant struct {
 	Staff  string `config:"staff" doc:"職員番号(client とどちらか一方)"`
 	Client string `config:"client" doc:"システムのclient_id(staff とどちらか一方)"`
-	Role   string `config:"role,required" enum:"case-worker|operator|auditor|case-system|integrator|contractor|disclosure|approver" doc:"役割"`
+	Role   string `config:"role,required" enum:"case-worker|operator|auditor|case-system|integrator|contractor|disclosure|approver|notifier" doc:"役割"`
 	From   string `config:"from" format:"date" doc:"この日から(空なら制限なし)"`
 	To     string `config:"to" format:"date" doc:"この日まで(空なら制限なし)"`
 }
@@ -51,7 +51,7 @@ type Code struct {
 
 // Right lets roles see items.
 type Right struct {
-	Roles []string `config:"roles,required" enum:"case-worker|operator|auditor|case-system|integrator|contractor|disclosure|approver" doc:"役割"`
+	Roles []string `config:"roles,required" enum:"case-worker|operator|auditor|case-system|integrator|contractor|disclosure|approver|notifier" doc:"役割"`
 	Items []string `config:"items,required" enum:"name|kana|alias|birth_date|sex|relation|household_number|residency|postal_code|address|address_extra|phone|tax_class" doc:"項目"`
 }
 

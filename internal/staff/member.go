@@ -25,6 +25,7 @@ const (
 	Contractor Role = "contractor"  // 委託先
 	Disclosure Role = "disclosure"  // 開示担当
 	Approver   Role = "approver"    // 承認者
+	Notifier   Role = "notifier"    // 異動通知を送るシステム
 )
 
 // Verb is what somebody wants to do.
@@ -46,6 +47,7 @@ const (
 	Replay       Verb = "replay"        // have what was parked told after all
 	Discard      Verb = "discard"       // leave untold what was parked
 	Answer       Verb = "answer"        // say that what was parked did arrive
+	Notify       Verb = "notify"        // bring a change notice
 )
 
 // The changes of the ledger that a procedure may allow.
@@ -61,6 +63,8 @@ func may(role Role, verb Verb) bool {
 		return role == CaseWorker
 	case OpenCase, CloseCase:
 		return role == CaseSystem
+	case Notify:
+		return role == Notifier || role == CaseSystem
 	case SearchRecord, ExportRecord:
 		return role == Auditor
 	case Probe:
