@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,22 +193,20 @@ func (c Config) Owner() Config {
 }
 
 func (c Config) withDefaultsPG() Config {
-	if c.Schema == "" {
-		c.Schema = "kakehashi"
-	}
-	if c.Pool == 0 {
-		c.Pool = 4
-	}
-	if c.StatementTimeout == 0 {
-		c.StatementTimeout = 30 * time.Second
-	}
-	if c.LockTimeout == 0 {
-		c.LockTimeout = 10 * time.Second
-	}
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = 5 * time.Second
-	}
+	c.Schema = orElse(c.Schema, "kakehashi")
+	c.Pool = orElse(c.Pool, 4)
+	c.StatementTimeout = orElse(c.StatementTimeout, 30*time.Second)
+	c.LockTimeout = orElse(c.LockTimeout, 10*time.Second)
+	c.ConnectTimeout = orElse(c.ConnectTimeout, 5*time.Second)
 	return c
+}
+
+func orElse[T comparable](value, preset T) T {
+	var zero T
+	if value == zero {
+		return preset
+	}
+	return value
 }
 
 func (c Config) validatePG() error {
@@ -233,9 +232,47 @@ func (c Config) validatePG() error {
 		return wrong("lock_timeout", "1時間までにしてください")
 	case c.ConnectTimeout < 0 || c.ConnectTimeout > time.Minute:
 		return wrong("connect_timeout", "1分までにしてください")
+	case c.TLS != "" && !slices.Contains([]string{"verify-full", "verify-ca", "require", "off"}, c.TLS):
+		return wrong("tls", "verify-full、verify-ca、require、off のどれかにしてください")
+	}
+	return c.onlyOf(Postgres)
+}
+
+// onlyOf refuses what is said of the other engine and would count for nothing. A value that
+// is the preset cannot be told from one that was left out.
+func (c Config) onlyOf(engine Engine) error {
+	for _, k := range []struct {
+		engine Engine
+		field  string
+		set    bool
+	}{
+		{SQLite, "max_size", c.MaxSize != 0 && c.MaxSize != presetMaxSize},
+		{SQLite, "readers", orElse(c.Readers, 4) != 4},
+		{SQLite, "busy_timeout", orElse(c.BusyTimeout, 5*time.Second) != 5*time.Second},
+		{Postgres, "schema", orElse(c.Schema, "kakehashi") != "kakehashi"},
+		{Postgres, "password_file", c.PasswordFile != ""},
+		{Postgres, "owner_url", c.OwnerURL != ""},
+		{Postgres, "owner_password_file", c.OwnerPasswordFile != ""},
+		{Postgres, "auditor", c.Auditor != ""},
+		{Postgres, "pool", orElse(c.Pool, 4) != 4},
+		{Postgres, "statement_timeout", orElse(c.StatementTimeout, 30*time.Second) != 30*time.Second},
+		{Postgres, "lock_timeout", orElse(c.LockTimeout, 10*time.Second) != 10*time.Second},
+		{Postgres, "connect_timeout", orElse(c.ConnectTimeout, 5*time.Second) != 5*time.Second},
+		{Postgres, "tls", c.TLS != ""},
+		{Postgres, "tls_ca", c.TLSCA != ""},
+		{Postgres, "pooler", c.Pooler},
+	} {
+		if k.set && k.engine != engine {
+			other := map[Engine]string{SQLite: "SQLite", Postgres: "PostgreSQL"}[k.engine]
+			return fault.New(fault.Invalid, "%s だけの項目です。url のデータベースには使えないので、消してください", other).
+				WithCode("KKH3210").WithField(k.field)
+		}
 	}
 	return nil
 }
+
+// presetMaxSize is the preset of max_size, as its tag says it.
+const presetMaxSize = 20 << 30
 
 // plainName tells whether a name of the database is one that never needs quotes.
 func plainName(name string) bool {

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"kakehashi/internal/fault"
@@ -54,10 +57,27 @@ func classifyPG(err error) error {
 		meant.Err = stateError(e.Code)
 		return meant
 	}
+	if distrusted(err) {
+		return &fault.Error{Kind: fault.Unavailable, Code: "KKH3222", Reason: "certificate", What: "the database server's certificate is not one to trust"}
+	}
 	if broken(err) {
 		return unreachable()
 	}
 	return nil
+}
+
+// classifyQuiet is classify without the text of an error that nobody knows: the driver
+// repeats the arguments that it cannot write.
+func classifyQuiet(err error) error {
+	meant := classify(err)
+	if e, ok := errors.AsType[*fault.Error](meant); !ok || e.Kind != fault.Internal || e.Err != err { //nolint:errorlint // the very one
+		return meant
+	}
+	cause := fmt.Errorf("a %T of the driver", err)
+	if scan, ok := errors.AsType[pgx.ScanArgError](err); ok {
+		cause = fmt.Errorf("column %d cannot be read into what was given", scan.ColumnIndex+1)
+	}
+	return &fault.Error{Kind: fault.Internal, What: "use the database", Err: cause}
 }
 
 // stateError is a SQLSTATE, which is all that leaves of what the server says.
@@ -77,4 +97,12 @@ func broken(err error) bool {
 		return true
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// distrusted tells whether the server's certificate was refused.
+func distrusted(err error) bool {
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, named := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return unknown || named || invalid
 }

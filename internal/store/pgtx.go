@@ -126,7 +126,7 @@ func (tx *Tx) settle(ctx context.Context, err error) error {
 		t.doubtful = true
 		err = context.Cause(ctx)
 	}
-	meant := classify(err)
+	meant := classifyQuiet(err)
 	if tx.failed == nil && (t.doubtful || status != 'T' || t.conn.Conn().IsClosed()) {
 		tx.failed = meant
 	}
@@ -274,7 +274,7 @@ func (t *pgTx) judge(ctx context.Context) func(error) error {
 			t.doubtful = true
 			err = context.Cause(ctx)
 		}
-		return classify(err)
+		return classifyQuiet(err)
 	}
 }
 

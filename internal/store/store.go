@@ -102,18 +102,18 @@ func (c Config) Validate() error {
 	case c.BusyTimeout < 0:
 		return fault.New(fault.Invalid, "0以上にしてください").WithCode("KKH3210").WithField("busy_timeout")
 	}
-	return nil
+	return c.onlyOf(SQLite)
 }
 
 func (c Config) withDefaults() Config {
+	if c.Engine() == Postgres {
+		return c.withDefaultsPG()
+	}
 	if c.Readers == 0 {
 		c.Readers = 4
 	}
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = 5 * time.Second
-	}
-	if c.Engine() == Postgres {
-		return c.withDefaultsPG()
 	}
 	return c
 }
