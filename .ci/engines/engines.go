@@ -56,6 +56,7 @@ type Server struct {
 	port int    // where it is spoken to
 	more int    // further ports of it
 	tls  int
+	told int    // where Kafka tells clients to come back
 	libs string // Kafka's jars
 	plan plan
 
@@ -65,6 +66,12 @@ type Server struct {
 
 // Start makes a server in a new folder below dir and waits until it answers.
 func Start(ctx context.Context, kind Kind, dir string) (*Server, error) {
+	return StartBehind(ctx, kind, dir, 0)
+}
+
+// StartBehind is Start for a server that clients reach through a proxy on the port told;
+// Kafka has to know it, since it tells clients where to come back.
+func StartBehind(ctx context.Context, kind Kind, dir string, told int) (*Server, error) {
 	p, ok := map[Kind]plan{Postgres: postgresPlan(), Redis: redisPlan(), Kafka: kafkaPlan()}[kind]
 	if !ok {
 		return nil, fmt.Errorf("no server of the kind %q", kind)
@@ -79,6 +86,9 @@ func Start(ctx context.Context, kind Kind, dir string) (*Server, error) {
 		s := &Server{Kind: kind, dir: own, plan: p}
 		if err := freePorts(&s.port, &s.more, &s.tls); err != nil {
 			return nil, err
+		}
+		if s.told = told; told == 0 {
+			s.told = s.port
 		}
 		if err := p.prepare(ctx, s); err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", kind, err)
@@ -102,7 +112,7 @@ func (s *Server) Port() int { return s.port }
 
 // Start runs the server on its files and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
-	if s.running() {
+	if s.Running() {
 		return fmt.Errorf("%s runs already", s.Kind)
 	}
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -155,7 +165,7 @@ func (s *Server) answers(ctx context.Context) error {
 
 // Stop ends the server in good order, by force where that takes longer than half a minute.
 func (s *Server) Stop() {
-	if !s.running() {
+	if !s.Running() {
 		return
 	}
 	s.Resume()
@@ -202,7 +212,7 @@ func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig syscall.Signal) {
-	if !s.running() {
+	if !s.Running() {
 		return
 	}
 	_ = s.cmd.Process.Signal(sig)
@@ -211,7 +221,8 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-func (s *Server) running() bool {
+// Running tells whether the server's process is there.
+func (s *Server) Running() bool {
 	if s.cmd == nil {
 		return false
 	}

@@ -101,7 +101,7 @@ func (s *Server) settings() string {
 		"process.roles=broker,controller", "node.id=1",
 		"controller.quorum.voters=1@" + address(s.more),
 		"listeners=PLAINTEXT://" + address(s.port) + ",CONTROLLER://" + address(s.more) + ",SASL_SSL://" + address(s.tls),
-		"advertised.listeners=PLAINTEXT://" + address(s.port) + ",SASL_SSL://" + address(s.tls),
+		"advertised.listeners=PLAINTEXT://" + address(s.told) + ",SASL_SSL://" + address(s.tls),
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
 		"controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT",
 		"log.dirs=" + filepath.Join(s.dir, "logs"),
