@@ -144,8 +144,7 @@ func TestHostMetricsNameTheMunicipality(t *testing.T) {
 	} {
 		other := strings.ReplaceAll(want, "999997", "999989")
 		if !strings.Contains(both, want) || !strings.Contains(both, other) || !strings.Contains(a, want) || strings.Contains(a, "999989") {
-			t.Errorf("%s is not where it belongs:
-%s", want, a)
+			t.Errorf("%s is not where it belongs:\n%s", want, a)
 		}
 	}
 	if strings.Contains(a, "go_goroutines") || strings.Count(both, "\ngo_goroutines ") != 1 {
