@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 )
 
 // The yardsticks: the same number of bytes, durable, by the plainest means.
@@ -101,7 +102,11 @@ func rawTable(b *testing.B, db *store.DB) func(n int) error {
 	payload := []byte(strings.Repeat("x", recordBytes))
 	ctx := context.Background()
 	err := store.WithTx(ctx, db, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "CREATE TABLE raw (id INTEGER PRIMARY KEY, payload BLOB NOT NULL)")
+		table := "CREATE TABLE raw (id INTEGER PRIMARY KEY, payload BLOB NOT NULL)"
+		if tx.Engine() == store.Postgres {
+			table = "CREATE TABLE raw (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload BYTEA NOT NULL)"
+		}
+		_, err := tx.Exec(ctx, table)
 		return err
 	})
 	if err != nil {
@@ -161,6 +166,41 @@ func BenchmarkAppend(b *testing.B) {
 				b.ReportMetric(median(0)/median(3), "ratio_single_commits")
 			})
 		}
+	}
+}
+
+// BenchmarkAppendBeside is BenchmarkAppend on PostgreSQL, against the same bytes
+// group-committed to a plain table of the same server, and committed one by one.
+func BenchmarkAppendBeside(b *testing.B) {
+	for _, writers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			at := storetest.Postgres(b)
+			at.Config.Pool = 16
+			h := newHouseAt(b, at)
+			h.cfg.SealEvery = time.Minute
+			h.start()
+			insert := rawTable(b, h.db)
+			table := newGroup(b, insert)
+			var rates [3][]float64
+			for b.Loop() {
+				for range 8 {
+					for i, work := range []func(int64) error{
+						func(i int64) error {
+							return h.log.Intend(context.Background(), lookupEntry(fmt.Sprintf("Q-261124-%08X", i*2654435761%(1<<32)), fmt.Sprintf("%015d", i*7919%1_000_000)))
+						},
+						func(int64) error { return table.add() },
+						func(int64) error { return insert(1) },
+					} {
+						rates[i] = append(rates[i], measure(b, writers, work))
+					}
+				}
+			}
+			h.leave() // the raw table's goroutine ends after this
+			median := func(i int) float64 { slices.Sort(rates[i]); return rates[i][len(rates[i])/2] }
+			b.ReportMetric(median(0), "entries/s")
+			b.ReportMetric(median(0)/median(1), "ratio_raw_postgres")
+			b.ReportMetric(median(0)/median(2), "ratio_single_commits")
+		})
 	}
 }
 

@@ -24,7 +24,9 @@ func (s *stalled) Write(b []byte) (int, error) {
 	return s.Buffer.Write(b)
 }
 
-func TestStalledExportsKeepNobodyFromReading(t *testing.T) { onEngines(t, stalledExportsKeepNobodyFromReading) }
+func TestStalledExportsKeepNobodyFromReading(t *testing.T) {
+	onEngines(t, stalledExportsKeepNobodyFromReading)
+}
 
 func stalledExportsKeepNobodyFromReading(t *testing.T, h *house) {
 	h.start()
@@ -66,7 +68,9 @@ func stalledExportsKeepNobodyFromReading(t *testing.T, h *house) {
 	h.stop()
 }
 
-func TestExportOfSeveralPagesEndsWhereItBegan(t *testing.T) { onEngines(t, exportOfSeveralPagesEndsWhereItBegan) }
+func TestExportOfSeveralPagesEndsWhereItBegan(t *testing.T) {
+	onEngines(t, exportOfSeveralPagesEndsWhereItBegan)
+}
 
 func exportOfSeveralPagesEndsWhereItBegan(t *testing.T, h *house) {
 	h.open()

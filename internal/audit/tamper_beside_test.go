@@ -57,7 +57,7 @@ func TestTamperingBesideIsFound(t *testing.T) {
 			t.Errorf("%s has %d rows: too few to be tried", table, rows)
 		}
 		for _, column := range columns {
-			for _, at := range []int64{0, rows / 2, rows - 1} {
+			for _, at := range []int64{rows / 3, rows - 1} {
 				set := map[bool]string{true: "%[2]s + 4096", false: `CASE WHEN %[2]s = '' THEN 'x' ELSE left(%[2]s, -1) || CASE WHEN right(%[2]s, 1) = 'A' THEN 'B' ELSE 'A' END END`}[slices.Contains([]string{"id", "number", "entry", "position", "size"}, column)]
 				if slices.Contains([]string{"salt", "mac", "hash", "hashes"}, column) {
 					set = "set_byte(%[2]s, length(%[2]s) - 1, (get_byte(%[2]s, length(%[2]s) - 1) + 1) %% 256)"
@@ -70,7 +70,7 @@ func TestTamperingBesideIsFound(t *testing.T) {
 					fmt.Sprintf("UPDATE %[1]s SET %[2]s = "+set+" WHERE %[3]s", table, column, nth(table, at)))
 			}
 		}
-		for _, at := range []int64{0, rows / 2, rows - 2, rows - 1} {
+		for _, at := range []int64{0, rows - 2, rows - 1} {
 			kinds := []ProblemKind{Deleted}
 			if at == rows-1 {
 				kinds = append(kinds, Cut)

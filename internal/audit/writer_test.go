@@ -117,7 +117,9 @@ func (h *house) wantWithheldBeforeNext() {
 	}
 }
 
-func TestIntentWhoseCallerHungUpBeforeTheCommitIsWithheld(t *testing.T) { onEngines(t, intentWhoseCallerHungUpBeforeTheCommitIsWithheld) }
+func TestIntentWhoseCallerHungUpBeforeTheCommitIsWithheld(t *testing.T) {
+	onEngines(t, intentWhoseCallerHungUpBeforeTheCommitIsWithheld)
+}
 
 func intentWhoseCallerHungUpBeforeTheCommitIsWithheld(t *testing.T, h *house) {
 	h.open()
@@ -293,7 +295,9 @@ func TestFileOfCheckpointsIsLevelledInPages(t *testing.T) {
 	}
 }
 
-func TestProbeFindsTheRecordWritableAgain(t *testing.T) { onEngines(t, probeFindsTheRecordWritableAgain) }
+func TestProbeFindsTheRecordWritableAgain(t *testing.T) {
+	onEngines(t, probeFindsTheRecordWritableAgain)
+}
 
 func probeFindsTheRecordWritableAgain(t *testing.T, h *house) {
 	h.open()
@@ -355,7 +359,9 @@ func TestEntryOfALostCommit(t *testing.T) {
 	}
 }
 
-func TestSealerRefusesWhatWasEditedBeforeItCame(t *testing.T) { onEngines(t, sealerRefusesWhatWasEditedBeforeItCame) }
+func TestSealerRefusesWhatWasEditedBeforeItCame(t *testing.T) {
+	onEngines(t, sealerRefusesWhatWasEditedBeforeItCame)
+}
 
 func sealerRefusesWhatWasEditedBeforeItCame(t *testing.T, h *house) {
 	h.cfg.SealEvery = time.Minute
