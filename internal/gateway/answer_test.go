@@ -9,15 +9,16 @@ import (
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/storetest"
 	"kakehashi/outbox"
 )
 
 // doubted is a family whose guardian's numbering is parked with the question, and one whose
 // first change is.
-func doubted(t *testing.T) (h *house, numbering, use ledger.ChangeID, family gateway.ApplyResult) {
+func doubted(t *testing.T, at storetest.Place) (h *house, numbering, use ledger.ChangeID, family gateway.ApplyResult) {
 	t.Helper()
 	var doubtful ledger.ChangeID
-	h = buildLedger(t, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
+	h = buildLedger(t, at, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
 		if l.Call == string(ledger.Numbering) || ledger.ChangeID(l.Key) == doubtful {
 			return ledger.Receipt{}, fault.New(fault.Internal, "nobody knows").WithCode("KKH2211")
 		}
@@ -34,7 +35,11 @@ func doubted(t *testing.T) (h *house, numbering, use ledger.ChangeID, family gat
 }
 
 func TestAnswerPutsTheNumberIntoTheLedger(t *testing.T) {
-	h, numbering, use, family := doubted(t)
+	storetest.Engines(t, testAnswerPutsTheNumberIntoTheLedger)
+}
+
+func testAnswerPutsTheNumberIntoTheLedger(t *testing.T, at storetest.Place) {
+	h, numbering, use, family := doubted(t, at)
 	for name, c := range map[string]struct {
 		r    gateway.AnswerRequest
 		code string

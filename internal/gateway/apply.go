@@ -53,22 +53,26 @@ type Waiting struct {
 //     with who and when as [ledger.Superseded].
 //
 // Unavailable means that nothing happened; where the database cannot be written it is
-// [audit.IsUnwritable], as of a lookup. Unsure means that it may have been committed:
+// [audit.IsUnwritable], as of a lookup. Where only others stood in the way it was tried
+// again before it is told. Unsure means that it may have been committed:
 // the same key again finds out. Of the result only LookupID then means something; of
 // KKH1312 also whom the first press of the key was about, Beneficiary and Number.
 func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (ApplyResult, error) {
 	if err := g.validApply(r); err != nil {
 		return ApplyResult{}, err
 	}
-	p := g.press(who, r)
-	nothing := ApplyResult{LookupID: p.result.LookupID}
-	err := store.WithTx(ctx, g.db, p.carryOut)
+	pressed := g.press(who, r)
+	p, nothing := pressed, ApplyResult{LookupID: pressed.result.LookupID}
+	err := g.change(ctx, func(ctx context.Context, tx *store.Tx) error {
+		p = pressed.again()
+		return p.carryOut(ctx, tx)
+	})
 	if refusal(err) {
 		nothing.Beneficiary, nothing.Number = p.stood.ID, p.stood.Number
 		return nothing, g.refuse(ctx, p.entry, err)
 	}
 	if err != nil {
-		return nothing, g.record.Unwritten(ctx, err)
+		return nothing, err
 	}
 	if p.result.Repeated {
 		p.result.Owed, err = g.states(ctx, p.changes...)

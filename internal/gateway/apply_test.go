@@ -70,13 +70,14 @@ func ledgerRules() staff.Rules {
 }
 
 // buildLedger is a gateway over a real record and a real queue.
-func buildLedger(t *testing.T, protection shield, to outbox.Destination) *house {
+func buildLedger(t *testing.T, at storetest.Place, protection shield, to outbox.Destination) *house {
 	t.Helper()
-	return buildLedgerOn(t, storetest.Open(t), protection, to)
+	return buildLedgerIn(t, another(t, at), protection, to)
 }
 
-func buildLedgerOn(t *testing.T, db *store.DB, protection shield, to outbox.Destination) *house {
+func buildLedgerIn(t *testing.T, at storetest.Place, protection shield, to outbox.Destination) *house {
 	t.Helper()
+	db := at.Open(t)
 	keys := t.TempDir()
 	record := openRecordIn(t, db, keys)
 	if to == nil {
@@ -92,7 +93,7 @@ func buildLedgerOn(t *testing.T, db *store.DB, protection shield, to outbox.Dest
 		protection = nobodyProtected
 	}
 	rooms := gateway.Rooms{DB: db, Record: record, Rules: ledgerRules(), Shield: protection, Outbox: queue, Now: func() time.Time { return now }}
-	h := &house{Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, queue: queue, keys: keys}
+	h := &house{Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, at: at, queue: queue, keys: keys}
 	for id, persons := range map[ledger.CaseID][]ledger.AtenaNumber{"K-1": {child, mother}, "K-2": {brother}} {
 		if _, err := h.OpenCase(t.Context(), staff.Member{Client: "case-system"}, ledger.Case{ID: id, Procedure: "registration", Persons: persons}); err != nil {
 			t.Fatal(err)
@@ -173,7 +174,11 @@ func (h *house) rows(table string) (n int) {
 }
 
 func TestRegistrationIsOneTransaction(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testRegistrationIsOneTransaction)
+}
+
+func testRegistrationIsOneTransaction(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	got := h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
 	if got.Number != "0000018" || got.Version != 1 || got.Repeated || got.LookupID == "" {
 		t.Errorf("got %+v", got)
@@ -196,7 +201,11 @@ func TestRegistrationIsOneTransaction(t *testing.T) {
 }
 
 func TestSecondPressGivesTheFirstResult(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testSecondPressGivesTheFirstResult)
+}
+
+func testSecondPressGivesTheFirstResult(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	first := h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	again := h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	if !again.Repeated || again.LookupID == first.LookupID {
@@ -236,8 +245,10 @@ func TestSecondPressGivesTheFirstResult(t *testing.T) {
 	h.refused(err, fault.Denied, "KKH1219") // authorised again, by today's rules
 }
 
-func TestPressesAtOnceAreOneChange(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestPressesAtOnceAreOneChange(t *testing.T) { storetest.Engines(t, testPressesAtOnceAreOneChange) }
+
+func testPressesAtOnceAreOneChange(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	var all sync.WaitGroup
 	var fresh, repeated atomic.Int64
 	for range 8 {
@@ -259,8 +270,10 @@ func TestPressesAtOnceAreOneChange(t *testing.T) {
 	}
 }
 
-func TestTwoClerksOneConflict(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestTwoClerksOneConflict(t *testing.T) { storetest.Engines(t, testTwoClerksOneConflict) }
+
+func testTwoClerksOneConflict(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	r := h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
 	moved := h.apply(second, move("key-2", r))
 	if moved.Version != 2 || moved.Number != r.Number {
@@ -284,7 +297,11 @@ func TestTwoClerksOneConflict(t *testing.T) {
 }
 
 func TestRefusedCommandLeavesItsIDFree(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testRefusedCommandLeavesItsIDFree)
+}
+
+func testRefusedCommandLeavesItsIDFree(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	bad := register("key-1", ledger.Party{Atena: mother})
 	bad.Register.AppliedOn.Year = 2027
 	_, err := h.Apply(t.Context(), worker, bad)
@@ -299,8 +316,10 @@ func TestRefusedCommandLeavesItsIDFree(t *testing.T) {
 	}
 }
 
-func TestWhoMayChangeWhat(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestWhoMayChangeWhat(t *testing.T) { storetest.Engines(t, testWhoMayChangeWhat) }
+
+func testWhoMayChangeWhat(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	valid := register("key", ledger.Party{Atena: mother})
 	for _, c := range []struct {
 		name string
@@ -343,8 +362,10 @@ func TestWhoMayChangeWhat(t *testing.T) {
 	}
 }
 
-func TestMalformedRequestIsInvalid(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestMalformedRequestIsInvalid(t *testing.T) { storetest.Engines(t, testMalformedRequestIsInvalid) }
+
+func testMalformedRequestIsInvalid(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	for name, with := range map[string]func(*gateway.ApplyRequest){
 		"KKH1319": func(r *gateway.ApplyRequest) { r.Key = "" },
 		"KKH1103": func(r *gateway.ApplyRequest) { r.Register.Child = "123456789012" },
@@ -396,7 +417,11 @@ func (h *house) numbering(r gateway.ApplyResult) ledger.Change {
 }
 
 func TestWhatNeedsTheNumberIsOwedWhenItComes(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testWhatNeedsTheNumberIsOwedWhenItComes)
+}
+
+func testWhatNeedsTheNumberIsOwedWhenItComes(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	r := h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	if diff := cmp.Diff([]string{"person_use pending", "numbering pending"}, owedKinds(r.Owed)); diff != "" {
 		t.Errorf("owed (-want +got):\n%s", diff)
@@ -438,8 +463,10 @@ func TestWhatNeedsTheNumberIsOwedWhenItComes(t *testing.T) {
 	}
 }
 
-func TestNumberThatCannotBeTaken(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestNumberThatCannotBeTaken(t *testing.T) { storetest.Engines(t, testNumberThatCannotBeTaken) }
+
+func testNumberThatCannotBeTaken(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	c := h.numbering(h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()})))
 	for _, try := range []struct {
 		number ledger.AtenaNumber
@@ -459,7 +486,11 @@ func TestNumberThatCannotBeTaken(t *testing.T) {
 }
 
 func TestGuardianNamedTwiceIsOnePerson(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testGuardianNamedTwiceIsOnePerson)
+}
+
+func testGuardianNamedTwiceIsOnePerson(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	first := h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	sibling := func(key string, p ledger.AtenaNumber) gateway.ApplyRequest {
 		i := elsewhere()

@@ -56,7 +56,7 @@ func (g *Gateway) changeCase(ctx context.Context, who staff.Member, act staff.Ac
 	if _, _, err := g.authorize(ctx, who, &act, &e); err != nil {
 		return err
 	}
-	err := store.WithTx(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
+	err := g.change(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := change(ctx, tx); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (g *Gateway) changeCase(ctx context.Context, who staff.Member, act staff.Ac
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 		return g.refuse(ctx, e, err)
 	}
-	return g.record.Unwritten(ctx, err)
+	return err
 }
 
 func (g *Gateway) validCase(c ledger.Case) error {

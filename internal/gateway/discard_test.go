@@ -9,13 +9,14 @@ import (
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/storetest"
 	"kakehashi/outbox"
 )
 
 // strandedFamilies registers families with the same guardian, whose numbering is refused.
-func strandedFamilies(t *testing.T) (h *house, numbering ledger.ChangeID) {
+func strandedFamilies(t *testing.T, at storetest.Place) (h *house, numbering ledger.ChangeID) {
 	t.Helper()
-	h = buildLedger(t, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
+	h = buildLedger(t, at, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
 		if l.Call == string(ledger.Numbering) {
 			return ledger.Receipt{}, fault.New(fault.Rejected, "no").WithCode("KKH2113").WithReason("rejected")
 		}
@@ -41,7 +42,11 @@ func strandedFamilies(t *testing.T) (h *house, numbering ledger.ChangeID) {
 // A numbering that is discarded while changes wait for its number would leave them waiting
 // for ever, and nobody would be told.
 func TestNumberingThatOthersWaitForIsNotDiscarded(t *testing.T) {
-	h, numbering := strandedFamilies(t)
+	storetest.Engines(t, testNumberingThatOthersWaitForIsNotDiscarded)
+}
+
+func testNumberingThatOthersWaitForIsNotDiscarded(t *testing.T, at storetest.Place) {
+	h, numbering := strandedFamilies(t, at)
 	for name, f := range map[string]outbox.Filter{
 		"by name": {IDs: []ledger.ChangeID{numbering}}, "by condition": {Cause: "rejected"}, "everything": {},
 	} {
@@ -69,7 +74,11 @@ func TestNumberingThatOthersWaitForIsNotDiscarded(t *testing.T) {
 
 // One that was never sent, because it waits behind another, is needed as much.
 func TestNumberingThatWaitsIsNotDiscardedEither(t *testing.T) {
-	h, _, families := parkedFamilies(t, 1)
+	storetest.Engines(t, testNumberingThatWaitsIsNotDiscardedEither)
+}
+
+func testNumberingThatWaitsIsNotDiscardedEither(t *testing.T, at storetest.Place) {
+	h, _, families := parkedFamilies(t, at, 1)
 	ids := []ledger.ChangeID{families[0].Change, families[0].Change.Nth(1)}
 	r := gateway.DiscardRequest{Filter: outbox.Filter{IDs: ids}, Reason: "相手先で入力済み"}
 	plan, err := h.Discard(t.Context(), operator, r)
@@ -79,8 +88,10 @@ func TestNumberingThatWaitsIsNotDiscardedEither(t *testing.T) {
 }
 
 // Page after page of a list sums nothing up again.
-func TestLaterPagesHaveNoSummary(t *testing.T) {
-	h, _, _ := parkedFamilies(t, 2)
+func TestLaterPagesHaveNoSummary(t *testing.T) { storetest.Engines(t, testLaterPagesHaveNoSummary) }
+
+func testLaterPagesHaveNoSummary(t *testing.T, at storetest.Place) {
+	h, _, _ := parkedFamilies(t, at, 2)
 	first, err := h.Owed(t.Context(), operator, outbox.Filter{Limit: 1})
 	if err != nil || !first.Summed || first.Summary.Parked != 2 || first.Next == "" {
 		t.Fatalf("the first page: %+v, %v", first, err)

@@ -75,6 +75,7 @@ type house struct {
 	t      *testing.T
 	record *audit.Log
 	db     *store.DB
+	at     storetest.Place
 	queue  *outbox.Queue // nil: nothing is owed to anybody
 	keys   string        // folder of the record's keys; empty: not kept
 }
@@ -117,9 +118,10 @@ func openRecordIn(t testing.TB, db *store.DB, dir string) *audit.Log {
 
 var worker = staff.Member{Staff: "1001", Department: "子育て支援課", Authentication: "card+vein", Client: "case-system"}
 
-func build(t *testing.T, rooms gateway.Rooms) *house {
+func build(t *testing.T, at storetest.Place, rooms gateway.Rooms) *house {
 	t.Helper()
-	db := storetest.Open(t)
+	at = another(t, at)
+	db := at.Open(t)
 	record := openRecord(t, db)
 	who := []string{"case-worker"}
 	items := []string{"name", "kana", "address", "phone", "household_number", "relation", "tax_class"}
@@ -140,7 +142,7 @@ func build(t *testing.T, rooms gateway.Rooms) *house {
 		rooms.Shield = shield(open)
 	}
 	cfg := gateway.Config{Budget: 300 * time.Millisecond, Candidates: 20}
-	h := &house{Gateway: gateway.New(cfg, rooms), t: t, record: record, db: db}
+	h := &house{Gateway: gateway.New(cfg, rooms), t: t, record: record, db: db, at: at}
 	if _, err := h.OpenCase(t.Context(), staff.Member{Client: "case-system"}, ledger.Case{
 		ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{child, mother},
 	}); err != nil {
@@ -184,7 +186,9 @@ func three(residents, tax, address gateway.Source) []gateway.Neighbour {
 	}
 }
 
-func TestOneDeadSourceHidesNoOther(t *testing.T) {
+func TestOneDeadSourceHidesNoOther(t *testing.T) { storetest.Engines(t, testOneDeadSourceHidesNoOther) }
+
+func testOneDeadSourceHidesNoOther(t *testing.T, at storetest.Place) {
 	retry := time.Date(2026, 11, 24, 10, 12, 0, 0, time.UTC)
 	dead := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
 		return ledger.Answer{}, fault.New(fault.Unavailable, "tax is away").WithReason("breaker_open").WithRetry(retry)
@@ -192,7 +196,7 @@ func TestOneDeadSourceHidesNoOther(t *testing.T) {
 	broken := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
 		panic("a mistake of the adapter")
 	})
-	h := build(t, gateway.Rooms{Sources: three(family(facts(child, text(ledger.Name, "子"))), dead, broken)})
+	h := build(t, at, gateway.Rooms{Sources: three(family(facts(child, text(ledger.Name, "子"))), dead, broken)})
 	got, err := h.Lookup(t.Context(), worker, ask())
 	if err != nil {
 		t.Fatal(err)
@@ -214,11 +218,15 @@ func TestOneDeadSourceHidesNoOther(t *testing.T) {
 }
 
 func TestSlowSourceEndsWithTheBudget(t *testing.T) {
+	storetest.Engines(t, testSlowSourceEndsWithTheBudget)
+}
+
+func testSlowSourceEndsWithTheBudget(t *testing.T, at storetest.Place) {
 	slow := source(func(ctx context.Context, _ ledger.Question) (ledger.Answer, error) {
 		<-ctx.Done()
 		return ledger.Answer{}, context.Cause(ctx)
 	})
-	h := build(t, gateway.Rooms{Sources: three(slow, family(facts(child, text(ledger.TaxClassOfYear, "課税"))), slow)})
+	h := build(t, at, gateway.Rooms{Sources: three(slow, family(facts(child, text(ledger.TaxClassOfYear, "課税"))), slow)})
 	got, err := h.Lookup(t.Context(), worker, ask())
 	if err != nil {
 		t.Fatal(err)
@@ -239,10 +247,14 @@ var everything = family(
 )
 
 func TestProcedureSeesNothingButItsItems(t *testing.T) {
+	storetest.Engines(t, testProcedureSeesNothingButItsItems)
+}
+
+func testProcedureSeesNothingButItsItems(t *testing.T, at storetest.Place) {
 	// The same answer from tax, without the strangers that make it unreadable there.
 	more := family(facts(child, text(ledger.Name, "子"), text(ledger.AddressText, "架空町1"), text(ledger.TaxClassOfYear, "課税"), text("new_item", "秘密")),
 		ledger.Facts{Person: mother, Relation: "母", Outcome: ledger.Found, Values: []ledger.Value{text(ledger.TaxClassOfYear, "課税")}})
-	h := build(t, gateway.Rooms{Sources: three(everything, more, everything)})
+	h := build(t, at, gateway.Rooms{Sources: three(everything, more, everything)})
 	r := gateway.LookupRequest{Person: child, Basis: ledger.Basis{Reason: "counter", Procedure: "payment", Purpose: "claim"}}
 	got, err := h.Lookup(t.Context(), worker, r)
 	if err != nil {
@@ -274,7 +286,9 @@ func TestProcedureSeesNothingButItsItems(t *testing.T) {
 	}
 }
 
-func TestConcealment(t *testing.T) {
+func TestConcealment(t *testing.T) { storetest.Engines(t, testConcealment) }
+
+func testConcealment(t *testing.T, at storetest.Place) {
 	both := []ledger.AtenaNumber{child, mother}
 	for _, c := range []struct {
 		name   string
@@ -305,7 +319,7 @@ func TestConcealment(t *testing.T) {
 			home := facts(child, text(ledger.Name, "子"), text(ledger.AddressText, "架空町1-2-3"), text(ledger.Phone, "000-0000"))
 			flagged := home
 			flagged.Conceal = c.flag
-			h := build(t, gateway.Rooms{Sources: three(family(home), family(facts(child, text(ledger.TaxClassOfYear, "課税"))), family(flagged)), Shield: c.shield})
+			h := build(t, at, gateway.Rooms{Sources: three(family(home), family(facts(child, text(ledger.TaxClassOfYear, "課税"))), family(flagged)), Shield: c.shield})
 			r := ask()
 			r.Compare.Values = map[ledger.Item]string{ledger.AddressText: "架空町1-2-3", ledger.Phone: "999", ledger.Name: "子"}
 			got, err := h.Lookup(t.Context(), worker, r)
@@ -337,21 +351,18 @@ func TestConcealment(t *testing.T) {
 }
 
 func TestNothingIsReleasedWithoutItsRecord(t *testing.T) {
+	storetest.Engines(t, testNothingIsReleasedWithoutItsRecord)
+}
+
+func testNothingIsReleasedWithoutItsRecord(t *testing.T, at storetest.Place) {
 	var asked atomic.Int64
 	counting := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
 		asked.Add(1)
 		return ledger.Answer{Outcome: ledger.NoPerson}, nil
 	})
-	h := build(t, gateway.Rooms{Sources: three(counting, counting, counting)})
-	if err := h.db.SetMaxSize(t.Context(), 1); err != nil { // no room for another page
-		t.Fatal(err)
-	}
-	var last error
-	for range 2000 { // what is left in the last pages is used up first
-		if _, last = h.Lookup(t.Context(), worker, ask()); last != nil {
-			break
-		}
-	}
+	h := build(t, at, gateway.Rooms{Sources: three(counting, counting, counting)})
+	h.full(t)
+	_, last := h.Lookup(t.Context(), worker, ask())
 	if !audit.IsUnwritable(last) || !fault.Is(last, fault.Unavailable) {
 		t.Fatalf("got %v, want that the record cannot be written", last)
 	}
@@ -364,22 +375,24 @@ func TestNothingIsReleasedWithoutItsRecord(t *testing.T) {
 	if n := asked.Load(); n != 0 {
 		t.Errorf("%d questions left although nobody could record them", n)
 	}
-	if err := h.db.SetMaxSize(t.Context(), 1<<30); err != nil {
-		t.Fatal(err)
-	}
+	h.room(t)
 	if _, err := h.Lookup(t.Context(), worker, ask()); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 }
 
 func TestCallerWhoLeavesGetsNothingAndIsRecorded(t *testing.T) {
+	storetest.Engines(t, testCallerWhoLeavesGetsNothingAndIsRecorded)
+}
+
+func testCallerWhoLeavesGetsNothingAndIsRecorded(t *testing.T, at storetest.Place) {
 	ctx, leave := context.WithCancel(t.Context())
 	leaving := source(func(ctx context.Context, _ ledger.Question) (ledger.Answer, error) {
 		leave()
 		<-ctx.Done()
 		return ledger.Answer{}, context.Cause(ctx)
 	})
-	h := build(t, gateway.Rooms{Sources: three(leaving, leaving, leaving)})
+	h := build(t, at, gateway.Rooms{Sources: three(leaving, leaving, leaving)})
 	if _, err := h.Lookup(ctx, worker, ask()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
 	}
@@ -389,10 +402,14 @@ func TestCallerWhoLeavesGetsNothingAndIsRecorded(t *testing.T) {
 }
 
 func TestRefusalIsRecordedAndNothingAsked(t *testing.T) {
+	storetest.Engines(t, testRefusalIsRecordedAndNothingAsked)
+}
+
+func testRefusalIsRecordedAndNothingAsked(t *testing.T, at storetest.Place) {
 	never := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
 		return ledger.Answer{}, errors.New("asked although refused")
 	})
-	h := build(t, gateway.Rooms{Sources: three(never, never, never)})
+	h := build(t, at, gateway.Rooms{Sources: three(never, never, never)})
 	r := ask()
 	r.Person = other
 	_, err := h.Lookup(t.Context(), worker, r)
@@ -408,6 +425,10 @@ func TestRefusalIsRecordedAndNothingAsked(t *testing.T) {
 }
 
 func TestUnreadableAnswersAreUnavailable(t *testing.T) {
+	storetest.Engines(t, testUnreadableAnswersAreUnavailable)
+}
+
+func testUnreadableAnswersAreUnavailable(t *testing.T, at storetest.Place) {
 	for name, a := range map[string]ledger.Answer{
 		"no outcome":           {},
 		"found without anyone": {Outcome: ledger.Found},
@@ -416,7 +437,7 @@ func TestUnreadableAnswersAreUnavailable(t *testing.T) {
 		"says unavailable":     {Outcome: ledger.Unavailable},
 	} {
 		odd := source(func(context.Context, ledger.Question) (ledger.Answer, error) { return a, nil })
-		h := build(t, gateway.Rooms{Sources: three(odd, odd, odd)})
+		h := build(t, at, gateway.Rooms{Sources: three(odd, odd, odd)})
 		got, err := h.Lookup(t.Context(), worker, ask())
 		if err != nil {
 			t.Fatal(err)
@@ -430,7 +451,11 @@ func TestUnreadableAnswersAreUnavailable(t *testing.T) {
 }
 
 func TestLedgerComparisonSaysThatThereIsNoRecord(t *testing.T) {
-	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+	storetest.Engines(t, testLedgerComparisonSaysThatThereIsNoRecord)
+}
+
+func testLedgerComparisonSaysThatThereIsNoRecord(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Sources: three(everything, everything, everything)})
 	r := ask()
 	r.Compare.Ledger = true
 	got, err := h.Lookup(t.Context(), worker, r)
@@ -476,6 +501,10 @@ func search() gateway.FindRequest {
 }
 
 func TestFindNarrowsButNeverBetraysAnAddress(t *testing.T) {
+	storetest.Engines(t, testFindNarrowsButNeverBetraysAnAddress)
+}
+
+func testFindNarrowsButNeverBetraysAnAddress(t *testing.T, at storetest.Place) {
 	home := []ledger.Value{text(ledger.Name, "架空 花子"), text(ledger.AddressText, "架空市架空町1-2-3")}
 	everybody := func(_ context.Context, asked []ledger.AtenaNumber) (ledger.Protected, error) {
 		p := ledger.Protected{}
@@ -497,7 +526,7 @@ func TestFindNarrowsButNeverBetraysAnAddress(t *testing.T) {
 			return nil, fault.New(fault.Unavailable, "down")
 		}, 2},
 	} {
-		h := build(t, gateway.Rooms{Finder: candidates(2, home...), Shield: c.shield})
+		h := build(t, at, gateway.Rooms{Finder: candidates(2, home...), Shield: c.shield})
 		r := search()
 		r.Address = c.address
 		got, err := h.Find(t.Context(), worker, r)
@@ -518,8 +547,10 @@ func TestFindNarrowsButNeverBetraysAnAddress(t *testing.T) {
 	}
 }
 
-func TestFindIsNoBrowse(t *testing.T) {
-	h := build(t, gateway.Rooms{Finder: candidates(21), Shield: shield(nobodyProtected)})
+func TestFindIsNoBrowse(t *testing.T) { storetest.Engines(t, testFindIsNoBrowse) }
+
+func testFindIsNoBrowse(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Finder: candidates(21), Shield: shield(nobodyProtected)})
 	got, err := h.Find(t.Context(), worker, search())
 	if !fault.Is(err, fault.Invalid) || fault.Code(err) != "KKH1121" || len(got.Candidates) != 0 {
 		t.Errorf("21 candidates: got %d and %v, want none and KKH1121", len(got.Candidates), err)
@@ -533,7 +564,11 @@ func TestFindIsNoBrowse(t *testing.T) {
 }
 
 func TestRecordKeepsNoWordOfASearch(t *testing.T) {
-	h := build(t, gateway.Rooms{Finder: candidates(1, text(ledger.Name, "架空 花子")), Shield: shield(nobodyProtected)})
+	storetest.Engines(t, testRecordKeepsNoWordOfASearch)
+}
+
+func testRecordKeepsNoWordOfASearch(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Finder: candidates(1, text(ledger.Name, "架空 花子")), Shield: shield(nobodyProtected)})
 	r := search()
 	r.Address = "架空町"
 	if _, err := h.Find(t.Context(), worker, r); err != nil {
@@ -556,7 +591,11 @@ func TestRecordKeepsNoWordOfASearch(t *testing.T) {
 }
 
 func TestReadingTheRecordIsRecorded(t *testing.T) {
-	h := build(t, gateway.Rooms{})
+	storetest.Engines(t, testReadingTheRecordIsRecorded)
+}
+
+func testReadingTheRecordIsRecorded(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{})
 	auditor := staff.Member{Staff: "3001", Authentication: "card+vein"}
 	if _, _, err := h.SearchRecord(t.Context(), auditor, gateway.RecordRequest{Filter: audit.Filter{Person: string(child), Limit: 10}}); err != nil {
 		t.Fatal(err)
@@ -574,7 +613,11 @@ func TestReadingTheRecordIsRecorded(t *testing.T) {
 }
 
 func TestOpeningACaseIsOneTransactionWithItsEntry(t *testing.T) {
-	h := build(t, gateway.Rooms{})
+	storetest.Engines(t, testOpeningACaseIsOneTransactionWithItsEntry)
+}
+
+func testOpeningACaseIsOneTransactionWithItsEntry(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{})
 	system := staff.Member{Client: "case-system"}
 	again := ledger.Case{ID: "K-1", Procedure: "registration", Persons: []ledger.AtenaNumber{mother, child}}
 	if opened, err := h.OpenCase(t.Context(), system, again); err != nil || opened {
@@ -599,7 +642,11 @@ func TestOpeningACaseIsOneTransactionWithItsEntry(t *testing.T) {
 }
 
 func TestWhatIsTypedInPlaceOfACodeIsNotRecorded(t *testing.T) {
-	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+	storetest.Engines(t, testWhatIsTypedInPlaceOfACodeIsNotRecorded)
+}
+
+func testWhatIsTypedInPlaceOfACodeIsNotRecorded(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Sources: three(everything, everything, everything)})
 	words := []string{"000-0000-0107", "kakuu-hanako", "030000000123"}
 	for _, word := range words {
 		r := ask()
@@ -639,8 +686,10 @@ func TestWhatIsTypedInPlaceOfACodeIsNotRecorded(t *testing.T) {
 	}
 }
 
-func TestRefusalBearsItsNumber(t *testing.T) {
-	h := build(t, gateway.Rooms{Sources: three(everything, everything, everything)})
+func TestRefusalBearsItsNumber(t *testing.T) { storetest.Engines(t, testRefusalBearsItsNumber) }
+
+func testRefusalBearsItsNumber(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Sources: three(everything, everything, everything)})
 	r := ask()
 	r.Basis.Purpose = "nosuch"
 	got, err := h.Lookup(t.Context(), worker, r)
@@ -653,11 +702,15 @@ func TestRefusalBearsItsNumber(t *testing.T) {
 }
 
 func TestTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread(t *testing.T) {
+	storetest.Engines(t, testTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread)
+}
+
+func testTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread(t *testing.T, at storetest.Place) {
 	tax := family(facts(child, text(ledger.TaxClassOfYear, "非課税")), facts(mother, text(ledger.TaxClassOfYear, "課税")))
 	down := shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
 		return nil, fault.New(fault.Unavailable, "down")
 	})
-	h := build(t, gateway.Rooms{Sources: three(everything, tax, everything), Shield: down})
+	h := build(t, at, gateway.Rooms{Sources: three(everything, tax, everything), Shield: down})
 	r := ask()
 	r.Basis.Case, r.Basis.Reason = "", "counter"
 	got, err := h.Lookup(t.Context(), worker, r)
@@ -676,7 +729,11 @@ func TestTaxIsNotReadFromTheChildAloneWhileTheHouseholdIsUnread(t *testing.T) {
 }
 
 func TestNarrowingByWhatMayNotBeSeenIsRefused(t *testing.T) {
-	h := build(t, gateway.Rooms{Finder: candidates(2, text(ledger.AddressText, "架空町1")), Shield: shield(nobodyProtected)})
+	storetest.Engines(t, testNarrowingByWhatMayNotBeSeenIsRefused)
+}
+
+func testNarrowingByWhatMayNotBeSeenIsRefused(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{Finder: candidates(2, text(ledger.AddressText, "架空町1")), Shield: shield(nobodyProtected)})
 	for _, change := range []func(*gateway.FindRequest){
 		func(r *gateway.FindRequest) { r.Address = "架空町1" },
 		func(r *gateway.FindRequest) { r.Household = "H1" },
@@ -694,10 +751,14 @@ func TestNarrowingByWhatMayNotBeSeenIsRefused(t *testing.T) {
 }
 
 func TestRecordOfASearchSaysWhatWasShown(t *testing.T) {
+	storetest.Engines(t, testRecordOfASearchSaysWhatWasShown)
+}
+
+func testRecordOfASearchSaysWhatWasShown(t *testing.T, at storetest.Place) {
 	down := shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
 		return nil, fault.New(fault.Unavailable, "down").WithReason("down")
 	})
-	h := build(t, gateway.Rooms{Finder: candidates(1, text(ledger.Name, "架空 花子"), text(ledger.AddressText, "架空町1")), Shield: down})
+	h := build(t, at, gateway.Rooms{Finder: candidates(1, text(ledger.Name, "架空 花子"), text(ledger.AddressText, "架空町1")), Shield: down})
 	got, err := h.Find(t.Context(), worker, search())
 	if err != nil {
 		t.Fatal(err)
@@ -710,7 +771,7 @@ func TestRecordOfASearchSaysWhatWasShown(t *testing.T) {
 		t.Errorf("ends (-want +got):\n%s", diff)
 	}
 
-	h = build(t, gateway.Rooms{Finder: candidates(21), Shield: shield(nobodyProtected)})
+	h = build(t, at, gateway.Rooms{Finder: candidates(21), Shield: shield(nobodyProtected)})
 	got, _ = h.Find(t.Context(), worker, search())
 	e := h.outcome(got.ID)
 	if e.Code != "KKH1121" || e.Ends[0].Outcome != "found" || e.Ends[0].Reason != "too_many" || len(e.Subjects) != 0 {
@@ -729,7 +790,11 @@ func (h *house) outcome(id ledger.LookupID) audit.Entry {
 }
 
 func TestPurposeOfReadingTheRecordIsKept(t *testing.T) {
-	h := build(t, gateway.Rooms{})
+	storetest.Engines(t, testPurposeOfReadingTheRecordIsKept)
+}
+
+func testPurposeOfReadingTheRecordIsKept(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{})
 	auditor := staff.Member{Staff: "3001", Authentication: "card+vein"}
 	r := gateway.RecordRequest{Basis: ledger.Basis{Purpose: "self-inspection"}}
 	if _, _, err := h.SearchRecord(t.Context(), auditor, r); err != nil {
@@ -745,45 +810,25 @@ func TestPurposeOfReadingTheRecordIsKept(t *testing.T) {
 	}
 }
 
-// full makes the record unwritable in the middle of a lookup or search: no page is left.
-// What was written before stays; what is written next fails.
-func (h *house) full(t *testing.T) {
-	t.Helper()
-	if err := h.db.SetMaxSize(t.Context(), 1); err != nil {
-		t.Error(err)
-	}
-	for _, pad := range []int{2000, 100, 0} { // down to what is left of the last pages
-		var err error
-		for range 5000 {
-			if err = h.record.Record(t.Context(), audit.Entry{Kind: audit.Probe, Detail: map[string]string{"pad": strings.Repeat("x", pad)}}); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			t.Error("the record never filled up")
-		}
-	}
+func TestOutcomeThatCannotBeKeptReleasesNothing(t *testing.T) {
+	storetest.Engines(t, testOutcomeThatCannotBeKeptReleasesNothing)
 }
 
-func TestOutcomeThatCannotBeKeptReleasesNothing(t *testing.T) {
+func testOutcomeThatCannotBeKeptReleasesNothing(t *testing.T, at storetest.Place) {
 	var h *house
 	fill := func() { h.full(h.t) }
 	filling := source(func(context.Context, ledger.Question) (ledger.Answer, error) {
 		fill()
 		return ledger.Answer{Outcome: ledger.Found, Persons: []ledger.Facts{facts(child, text(ledger.Name, "子"))}}, nil
 	})
-	h = build(t, gateway.Rooms{
+	h = build(t, at, gateway.Rooms{
 		Sources: []gateway.Neighbour{{System: ledger.Residents, Source: filling}},
 		Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
 			fill()
 			return []ledger.Candidate{{Facts: facts(child, text(ledger.Name, "子"))}}, nil
 		}),
 	})
-	room := func() {
-		if err := h.db.SetMaxSize(t.Context(), 1<<30); err != nil {
-			t.Fatal(err)
-		}
-	}
+	room := func() { h.room(t) }
 	got, err := h.Lookup(t.Context(), worker, ask())
 	if !audit.IsUnwritable(err) || len(got.Sources) != 0 {
 		t.Errorf("lookup: got %d sources, %v; want none, and that the record cannot be written", len(got.Sources), err)
@@ -814,8 +859,12 @@ func TestOutcomeThatCannotBeKeptReleasesNothing(t *testing.T) {
 }
 
 func TestSearcherWhoLeavesGetsNothing(t *testing.T) {
+	storetest.Engines(t, testSearcherWhoLeavesGetsNothing)
+}
+
+func testSearcherWhoLeavesGetsNothing(t *testing.T, at storetest.Place) {
 	ctx, leave := context.WithCancel(t.Context())
-	h := build(t, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
+	h := build(t, at, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
 		leave()
 		return []ledger.Candidate{{Facts: facts(child, text(ledger.Name, "子"))}}, nil
 	})})
@@ -829,10 +878,14 @@ func TestSearcherWhoLeavesGetsNothing(t *testing.T) {
 }
 
 func TestHouseholdMemberFlaggedByTheAddressSystemConceals(t *testing.T) {
+	storetest.Engines(t, testHouseholdMemberFlaggedByTheAddressSystemConceals)
+}
+
+func testHouseholdMemberFlaggedByTheAddressSystemConceals(t *testing.T, at storetest.Place) {
 	flagged := facts(mother, text(ledger.Name, "母"))
 	flagged.Conceal = true
 	home := facts(child, text(ledger.Name, "子"), text(ledger.AddressText, "架空町1"))
-	h := build(t, gateway.Rooms{
+	h := build(t, at, gateway.Rooms{
 		Sources: three(family(home), family(facts(child, text(ledger.TaxClassOfYear, "課税"))), family(home, flagged)),
 		Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) {
 			return []ledger.Candidate{{Facts: home}, {Facts: flagged}}, nil
@@ -857,7 +910,11 @@ func TestHouseholdMemberFlaggedByTheAddressSystemConceals(t *testing.T) {
 }
 
 func TestChangesOfCasesLeaveTheirEntries(t *testing.T) {
-	h := build(t, gateway.Rooms{}) // opens K-1
+	storetest.Engines(t, testChangesOfCasesLeaveTheirEntries)
+}
+
+func testChangesOfCasesLeaveTheirEntries(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{}) // opens K-1
 	if err := h.CloseCase(t.Context(), staff.Member{Client: "case-system"}, "K-1"); err != nil {
 		t.Fatal(err)
 	}
@@ -878,11 +935,15 @@ func TestChangesOfCasesLeaveTheirEntries(t *testing.T) {
 }
 
 func TestSearchThatFailsIsNobodysFault(t *testing.T) {
+	storetest.Engines(t, testSearchThatFailsIsNobodysFault)
+}
+
+func testSearchThatFailsIsNobodysFault(t *testing.T, at storetest.Place) {
 	for name, err := range map[string]error{
 		"refused by the neighbour": fault.New(fault.Denied, "403").WithCode("KKH2114"), "not found": fault.New(fault.NotFound, "404"),
 		"rejected": fault.New(fault.Rejected, "400").WithCode("KKH2115"), "down": fault.New(fault.Unavailable, "down").WithReason("down"),
 	} {
-		h := build(t, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) { return nil, err })})
+		h := build(t, at, gateway.Rooms{Finder: finder(func(context.Context, ledger.Search, int) ([]ledger.Candidate, error) { return nil, err })})
 		if _, err := h.Find(t.Context(), worker, search()); !fault.Is(err, fault.Unavailable) || fault.Code(err) == "" {
 			t.Errorf("%s: got %v, want Unavailable with a number", name, err)
 		}

@@ -12,13 +12,18 @@ import (
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 	"kakehashi/outbox"
 )
 
 // A discard by condition of more changes than one entry names leaves each of them named.
 func TestTheRecordNamesAllThatADiscardTouched(t *testing.T) {
+	storetest.Engines(t, testTheRecordNamesAllThatADiscardTouched)
+}
+
+func testTheRecordNamesAllThatADiscardTouched(t *testing.T, at storetest.Place) {
 	const n = 450
-	h := buildLedger(t, nil, neighbour{send: func(ledger.Letter) (ledger.Receipt, error) {
+	h := buildLedger(t, at, nil, neighbour{send: func(ledger.Letter) (ledger.Receipt, error) {
 		return ledger.Receipt{}, fault.New(fault.Rejected, "no").WithReason("rejected")
 	}})
 	var want []string

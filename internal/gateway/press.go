@@ -31,6 +31,14 @@ type press struct {
 // that the row of the command is written once.
 func newBeneficiaryID() ledger.BeneficiaryID { return ledgerdb.NewBeneficiaryID() }
 
+// again gives the press as it was before its transaction began: the same command, under the
+// same 受付番号.
+func (p *press) again() *press {
+	fresh := *p
+	fresh.entry, fresh.act.Persons = anew(p.entry), slices.Clone(p.act.Persons)
+	return &fresh
+}
+
 // carryOut does all of it, or takes all of it back. Nothing in it waits for anybody.
 func (p *press) carryOut(ctx context.Context, tx *store.Tx) error {
 	if id := p.act.Basis.Case; id != "" {
@@ -267,6 +275,13 @@ func ensure(ctx context.Context, tx *store.Tx, named ledger.Party) (ledger.Perso
 		return p, known, err
 	}
 	p, err = ledgerdb.AddPerson(ctx, tx, named)
+	if !fault.Is(err, fault.Conflict) {
+		return p, false, err
+	}
+	// Somebody who does not hold the ledger's lock was first.
+	if p, known, wrong := ledgerdb.FindParty(ctx, tx, named); wrong != nil || known {
+		return p, known, wrong
+	}
 	return p, false, err
 }
 

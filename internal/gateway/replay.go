@@ -140,14 +140,16 @@ func (g *Gateway) operate(ctx context.Context, who staff.Member, verb staff.Verb
 	do func(context.Context, *store.Tx, *audit.Entry) error,
 ) error {
 	act := staff.Act{Verb: verb, At: g.now()}
-	e := g.entry(who, act)
-	if _, _, err := g.authorize(ctx, who, &act, &e); err != nil {
+	begun := g.entry(who, act)
+	if _, _, err := g.authorize(ctx, who, &act, &begun); err != nil {
 		return err
 	}
 	if g.outbox == nil {
-		return g.refuse(ctx, e, notOwed())
+		return g.refuse(ctx, begun, notOwed())
 	}
-	err := store.WithTx(ctx, g.db, func(ctx context.Context, tx *store.Tx) error {
+	e := begun
+	err := g.change(ctx, func(ctx context.Context, tx *store.Tx) error {
+		e = anew(begun)
 		if err := do(ctx, tx, &e); err != nil {
 			return err
 		}
@@ -157,7 +159,7 @@ func (g *Gateway) operate(ctx context.Context, who staff.Member, verb staff.Verb
 	if refusal(err) {
 		return g.refuse(ctx, e, err)
 	}
-	return g.record.Unwritten(ctx, err)
+	return err
 }
 
 // noteFilter says in the record what an operator did to which changes, and why. Its words

@@ -15,6 +15,7 @@ import (
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
+	"kakehashi/internal/storetest"
 	"kakehashi/outbox"
 )
 
@@ -70,10 +71,10 @@ func refusing(mended *atomic.Bool) neighbour {
 }
 
 // parkedFamilies registers families whose changes the neighbour refuses.
-func parkedFamilies(t *testing.T, n int) (*house, *atomic.Bool, []gateway.ApplyResult) {
+func parkedFamilies(t *testing.T, at storetest.Place, n int) (*house, *atomic.Bool, []gateway.ApplyResult) {
 	t.Helper()
 	mended := &atomic.Bool{}
-	h := buildLedger(t, nil, refusing(mended))
+	h := buildLedger(t, at, nil, refusing(mended))
 	h.relay()
 	var all []gateway.ApplyResult
 	for i := range n {
@@ -88,7 +89,11 @@ func parkedFamilies(t *testing.T, n int) (*house, *atomic.Bool, []gateway.ApplyR
 }
 
 func TestReplayFromParkedToNumbered(t *testing.T) {
-	h, mended, families := parkedFamilies(t, 3)
+	storetest.Engines(t, testReplayFromParkedToNumbered)
+}
+
+func testReplayFromParkedToNumbered(t *testing.T, at storetest.Place) {
+	h, mended, families := parkedFamilies(t, at, 3)
 	where := outbox.Filter{Destination: "address"}
 	plan, err := h.PlanReplay(t.Context(), operator, where)
 	if err != nil || plan.Can != 3 || plan.ID != "" {
@@ -133,7 +138,11 @@ func TestReplayFromParkedToNumbered(t *testing.T) {
 // A number that another person bears is not taken: the change is parked with the receipt,
 // and what waits for the number goes on waiting.
 func TestNumberOfAnotherParksTheChange(t *testing.T) {
-	h := buildLedger(t, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
+	storetest.Engines(t, testNumberOfAnotherParksTheChange)
+}
+
+func testNumberOfAnotherParksTheChange(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, neighbour{send: func(l ledger.Letter) (ledger.Receipt, error) {
 		if l.Call == string(ledger.Numbering) {
 			return ledger.Receipt{Atena: child}, nil
 		}
@@ -152,8 +161,10 @@ func TestNumberOfAnotherParksTheChange(t *testing.T) {
 	}
 }
 
-func TestDiscardAndItsUndoing(t *testing.T) {
-	h, _, families := parkedFamilies(t, 2)
+func TestDiscardAndItsUndoing(t *testing.T) { storetest.Engines(t, testDiscardAndItsUndoing) }
+
+func testDiscardAndItsUndoing(t *testing.T, at storetest.Place) {
+	h, _, families := parkedFamilies(t, at, 2)
 	first := families[0].Change
 	r := gateway.DiscardRequest{Filter: outbox.Filter{IDs: []ledger.ChangeID{first}}, DryRun: true}
 	plan, err := h.Discard(t.Context(), operator, r)
@@ -177,8 +188,10 @@ func TestDiscardAndItsUndoing(t *testing.T) {
 	}
 }
 
-func TestReplayIsStoppedAndResumed(t *testing.T) {
-	h := buildLedger(t, nil, nil) // nobody arms: the relay does not run
+func TestReplayIsStoppedAndResumed(t *testing.T) { storetest.Engines(t, testReplayIsStoppedAndResumed) }
+
+func testReplayIsStoppedAndResumed(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil) // nobody arms: the relay does not run
 	plan, err := h.Replay(t.Context(), operator, gateway.ReplayRequest{Reason: "復旧"})
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +223,11 @@ func TestReplayIsStoppedAndResumed(t *testing.T) {
 }
 
 func TestOperatorsAloneReplayAndDiscard(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testOperatorsAloneReplayAndDiscard)
+}
+
+func testOperatorsAloneReplayAndDiscard(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	ids := []ledger.ChangeID{h.apply(worker, register("key-1", ledger.Party{Atena: mother})).Change}
 	for _, c := range []struct {
 		who  staff.Member
@@ -251,8 +268,10 @@ func TestOperatorsAloneReplayAndDiscard(t *testing.T) {
 	}
 }
 
-func TestReasonAndFilterAreChecked(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestReasonAndFilterAreChecked(t *testing.T) { storetest.Engines(t, testReasonAndFilterAreChecked) }
+
+func testReasonAndFilterAreChecked(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	for reason, code := range map[string]string{
 		"": "KKH1325", "　 ": "KKH1325", strings.Repeat("理", 201): "KKH1325", "一\n二": "KKH1325",
 		"1000000001 の分": "KKH1324", "１０００００００１": "KKH1324", "番号1234567": "KKH1324",
@@ -284,7 +303,11 @@ func TestReasonAndFilterAreChecked(t *testing.T) {
 }
 
 func TestWithoutAnOutboxNothingIsOwed(t *testing.T) {
-	h := build(t, gateway.Rooms{})
+	storetest.Engines(t, testWithoutAnOutboxNothingIsOwed)
+}
+
+func testWithoutAnOutboxNothingIsOwed(t *testing.T, at storetest.Place) {
+	h := build(t, at, gateway.Rooms{})
 	page, err := h.Owed(t.Context(), worker, outbox.Filter{})
 	if err != nil || page.Summary.Owed != 0 {
 		t.Errorf("got %+v, %v", page, err)

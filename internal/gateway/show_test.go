@@ -28,7 +28,11 @@ func withMailing(h *house) gateway.ApplyResult {
 }
 
 func TestShowWithoutABasisNamesNobody(t *testing.T) {
-	h := buildLedger(t, shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
+	storetest.Engines(t, testShowWithoutABasisNamesNobody)
+}
+
+func testShowWithoutABasisNamesNobody(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, shield(func(context.Context, []ledger.AtenaNumber) (ledger.Protected, error) {
 		t.Error("somebody was asked about")
 		return nil, nil
 	}), nil)
@@ -55,7 +59,9 @@ func TestShowWithoutABasisNamesNobody(t *testing.T) {
 	}
 }
 
-func TestShowIsCutAndConcealed(t *testing.T) {
+func TestShowIsCutAndConcealed(t *testing.T) { storetest.Engines(t, testShowIsCutAndConcealed) }
+
+func testShowIsCutAndConcealed(t *testing.T, at storetest.Place) {
 	protect := func(who ledger.AtenaNumber) shield {
 		return func(_ context.Context, asked []ledger.AtenaNumber) (ledger.Protected, error) {
 			p := ledger.Protected{}
@@ -85,7 +91,7 @@ func TestShowIsCutAndConcealed(t *testing.T) {
 		}, "protected"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := buildLedger(t, c.shield, nil)
+			h := buildLedger(t, at, c.shield, nil)
 			r := withMailing(h)
 			if err := h.receive(h.numbering(r), "1000000055"); err != nil {
 				t.Fatal(err)
@@ -132,8 +138,10 @@ func TestShowIsCutAndConcealed(t *testing.T) {
 	}
 }
 
-func TestShowIsRefused(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestShowIsRefused(t *testing.T) { storetest.Engines(t, testShowIsRefused) }
+
+func testShowIsRefused(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	r := h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
 	show := func(who staff.Member, id ledger.BeneficiaryID, b ledger.Basis) error {
 		_, err := h.Show(t.Context(), who, id, b)
@@ -154,9 +162,13 @@ func TestShowIsRefused(t *testing.T) {
 }
 
 func TestShowThatCannotBeKeptGivesNothing(t *testing.T) {
+	storetest.Engines(t, testShowThatCannotBeKeptGivesNothing)
+}
+
+func testShowThatCannotBeKeptGivesNothing(t *testing.T, at storetest.Place) {
 	var h *house
 	fill := true
-	h = buildLedger(t, func(_ context.Context, asked []ledger.AtenaNumber) (ledger.Protected, error) {
+	h = buildLedger(t, at, func(_ context.Context, asked []ledger.AtenaNumber) (ledger.Protected, error) {
 		if fill {
 			h.full(h.t)
 		}
@@ -172,9 +184,7 @@ func TestShowThatCannotBeKeptGivesNothing(t *testing.T) {
 	if err == nil || h.rows("ledger_mailing") != 0 {
 		t.Errorf("a change without its entry: %v, %d rows", err, h.rows("ledger_mailing"))
 	}
-	if err := h.db.SetMaxSize(t.Context(), 1<<30); err != nil {
-		t.Fatal(err)
-	}
+	h.room(t)
 	fill = false
 	if moved := h.apply(worker, move("key-2", r)); moved.Repeated || moved.Version != 2 {
 		t.Errorf("with room again: %+v", moved)
@@ -187,8 +197,10 @@ func TestShowThatCannotBeKeptGivesNothing(t *testing.T) {
 	}
 }
 
-func TestSearchLedger(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestSearchLedger(t *testing.T) { storetest.Engines(t, testSearchLedger) }
+
+func testSearchLedger(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	r := h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
 	want := []gateway.LedgerFound{{
 		ID: r.Beneficiary, Number: r.Number, Version: 1, Child: child, Guardian: mother, AppliedOn: ledger.Date{Year: 2026, Month: 11, Day: 24},
@@ -231,8 +243,10 @@ func TestSearchLedger(t *testing.T) {
 }
 
 // What an application says of a person is in the ledger's tables and nowhere else.
-func TestNoNameOutsideTheLedger(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestNoNameOutsideTheLedger(t *testing.T) { storetest.Engines(t, testNoNameOutsideTheLedger) }
+
+func testNoNameOutsideTheLedger(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	r := withMailing(h)
 	if err := h.receive(h.numbering(r), "1000000055"); err != nil {
 		t.Fatal(err)
@@ -248,7 +262,11 @@ func TestNoNameOutsideTheLedger(t *testing.T) {
 	numbers := []string{string(child), "1000000055"}
 	tables, found := 0, 0
 	err = store.Read(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
-		names, err := tx.Cells(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`)
+		list := `SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`
+		if tx.Engine() == store.Postgres { // of a partitioned table its partitions too
+			list = `SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() AND table_name <> 'goose_db_version' ORDER BY 1`
+		}
+		names, err := tx.Cells(ctx, list)
 		if err != nil {
 			return err
 		}
@@ -303,9 +321,10 @@ func dump(ctx context.Context, tx *store.Tx, table string) (string, error) {
 	return b.String(), err
 }
 
-func TestRecordOfChangesVerifies(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "kakehashi.db")
-	h := buildLedgerOn(t, storetest.OpenAt(t, store.File(db)), nil, nil)
+func TestRecordOfChangesVerifies(t *testing.T) { storetest.Engines(t, testRecordOfChangesVerifies) }
+
+func testRecordOfChangesVerifies(t *testing.T, at storetest.Place) {
+	h := buildLedgerIn(t, at, nil, nil)
 	r := withMailing(h)
 	h.apply(worker, register("key-1", ledger.Party{Identity: elsewhere()}))
 	_, err := h.Apply(t.Context(), second, register("key-9", ledger.Party{Identity: elsewhere()}))
@@ -317,7 +336,7 @@ func TestRecordOfChangesVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := audit.Verify(t.Context(), audit.VerifyInput{
-		DB: store.File(db), Checkpoints: filepath.Join(h.keys, "checkpoints.txt"),
+		DB: at.Config, Checkpoints: filepath.Join(h.keys, "checkpoints.txt"),
 		PublicKeyFile: filepath.Join(h.keys, audit.PublicKeyName), MACKeyFile: filepath.Join(h.keys, audit.MACKeyName),
 	})
 	if err != nil {

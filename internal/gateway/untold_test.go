@@ -7,6 +7,7 @@ import (
 
 	"kakehashi/internal/gateway"
 	"kakehashi/internal/ledger"
+	"kakehashi/internal/storetest"
 	"kakehashi/outbox"
 )
 
@@ -28,7 +29,11 @@ func (h *house) discard(ids ...ledger.ChangeID) {
 // What was discarded was told to nobody: whoever the ledger knows is told of at the next
 // occasion, and once only.
 func TestDiscardedUseIsOwedAnewWithTheNextChild(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testDiscardedUseIsOwedAnewWithTheNextChild)
+}
+
+func testDiscardedUseIsOwedAnewWithTheNextChild(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	first := h.apply(worker, sibling("key-1", "2000000001", mother))
 	if n := len(h.apply(worker, sibling("key-2", "2000000002", mother)).Owed); n != 1 {
 		t.Errorf("%d are owed for a sibling while the guardian's stands, want 1", n)
@@ -67,7 +72,11 @@ func TestDiscardedUseIsOwedAnewWithTheNextChild(t *testing.T) {
 
 // One whose discarding was undone stands again.
 func TestUseIsNotOwedAnewAfterAnUndo(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	storetest.Engines(t, testUseIsNotOwedAnewAfterAnUndo)
+}
+
+func testUseIsNotOwedAnewAfterAnUndo(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	first := h.apply(worker, sibling("key-1", "2000000001", mother))
 	h.discard(first.Change.Nth(1))
 	if plan, err := h.Undiscard(t.Context(), operator, []ledger.ChangeID{first.Change.Nth(1)}, "誤り"); err != nil || plan.Can != 1 {
@@ -81,8 +90,12 @@ func TestUseIsNotOwedAnewAfterAnUndo(t *testing.T) {
 // A child of whom was told already, as a guardian, is told of again only where that was
 // discarded.
 func TestDiscardedUseOfSomebodyKnownIsOwedAnew(t *testing.T) {
+	storetest.Engines(t, testDiscardedUseOfSomebodyKnownIsOwedAnew)
+}
+
+func testDiscardedUseOfSomebodyKnownIsOwedAnew(t *testing.T, at storetest.Place) {
 	for _, discarded := range []bool{false, true} {
-		h := buildLedger(t, nil, nil)
+		h := buildLedger(t, at, nil, nil)
 		first := h.apply(worker, sibling("key-1", "2000000001", "2000000009"))
 		want := 1
 		if discarded {
@@ -96,8 +109,10 @@ func TestDiscardedUseOfSomebodyKnownIsOwedAnew(t *testing.T) {
 }
 
 // Nobody is told twice of a guardian whose use is held for a number.
-func TestHeldUseStands(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+func TestHeldUseStands(t *testing.T) { storetest.Engines(t, testHeldUseStands) }
+
+func testHeldUseStands(t *testing.T, at storetest.Place) {
+	h := buildLedger(t, at, nil, nil)
 	for i, key := range []string{"key-1", "key-2"} {
 		r := sibling(key, []ledger.AtenaNumber{"2000000001", "2000000002"}[i], "")
 		r.Register.Guardian = ledger.Party{Identity: elsewhere()}

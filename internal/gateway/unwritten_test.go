@@ -15,7 +15,7 @@ import (
 // A change that cannot be written is told like a lookup that cannot be recorded: to the
 // clerk it is the same trouble, and whoever watches must see it without a lookup.
 func TestChangeOnAFullDiskIsTheRecordUnwritable(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	h := buildLedgerIn(t, file(t), nil, nil) // a size is a limit of SQLite alone
 	stood := h.apply(worker, register("key-0", ledger.Party{Atena: mother}))
 	if err := h.db.SetMaxSize(t.Context(), 1); err != nil { // no room for another page
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestChangeOnAFullDiskIsTheRecordUnwritable(t *testing.T) {
 
 // An operator's discard, and a case, need the record as much.
 func TestOtherChangesOnAFullDiskAreTheRecordUnwritable(t *testing.T) {
-	h := buildLedger(t, nil, nil)
+	h := buildLedgerIn(t, file(t), nil, nil) // a size is a limit of SQLite alone
 	made := h.apply(worker, register("key-0", ledger.Party{Atena: mother}))
 	discard := gateway.DiscardRequest{Reason: "x"}
 	discard.Filter.IDs = []ledger.ChangeID{made.Change.Nth(1)}
