@@ -109,6 +109,8 @@ func kindWord(k audit.Kind) string {
 	switch k {
 	case audit.Opened:
 		return "記録の開始"
+	case audit.Settled:
+		return "記録の締め"
 	case audit.Intent:
 		return "着手"
 	case audit.Outcome:
