@@ -166,7 +166,7 @@ func (f *flight) becomes() (phase, int) {
 func (r *relay) claimEach(ctx context.Context, tx *store.Tx, claims []*flight) (won []*flight, err error) {
 	now := r.q.now()
 	for _, f := range claims {
-		f.began, f.ends = now, now.Add(r.q.cfg.lease())
+		f.began, f.ends = now, now.Add(r.q.lease)
 	}
 	if r.q.shared {
 		return claimTogether(ctx, tx, claims)

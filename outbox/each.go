@@ -74,7 +74,7 @@ func (r *relay) leave(f *flight, err error) {
 	cause, _ := words(err)
 	r.log(slog.LevelError, codeUnsettled, f.line, slog.String("cause", cause), slog.Int64("attempt", f.row.number))
 	f.letGo()
-	f.line.rests[f.row.seq] = time.Now().Add(r.q.cfg.lease())
+	f.line.rests[f.row.seq] = time.Now().Add(r.q.lease)
 }
 
 func (r *relay) settleAlone(ctx context.Context, f *flight) error {

@@ -34,9 +34,15 @@ func openRecord(t testing.TB, db *store.DB) *audit.Log {
 // recordIn opens the record whose keys lie in a folder.
 func recordIn(t testing.TB, db *store.DB, dir string) *audit.Log {
 	t.Helper()
+	return recordOf(t, db, dir, filepath.Join(dir, "checkpoints"))
+}
+
+// recordOf opens the record with checkpoints of its own, as each of several gateways does.
+func recordOf(t testing.TB, db *store.DB, dir, checkpoints string) *audit.Log {
+	t.Helper()
 	cfg := audit.Config{
 		MACKeyFile: filepath.Join(dir, audit.MACKeyName), SigningKeyFile: filepath.Join(dir, audit.SigningKeyName),
-		PublicKeyFile: filepath.Join(dir, audit.PublicKeyName), CheckpointsFile: filepath.Join(dir, "checkpoints"),
+		PublicKeyFile: filepath.Join(dir, audit.PublicKeyName), CheckpointsFile: checkpoints,
 	}
 	keys, err := audit.LoadKeys(cfg)
 	if err != nil {

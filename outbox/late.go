@@ -131,7 +131,7 @@ func (r *relay) overtaken(ctx context.Context, tx *store.Tx, f *flight, s *settl
 		query string
 		past  bool
 		after time.Duration // it is not asked about before
-	}{{laterOfLane, true, r.q.cfg.Settle}, {underWayOfLane, false, r.q.cfg.lease() + r.q.cfg.Settle}} {
+	}{{laterOfLane, true, r.q.cfg.Settle}, {underWayOfLane, false, r.q.lease + r.q.cfg.Settle}} {
 		var seq int64
 		var id, kind string
 		err := tx.QueryRow(ctx, later.query, record, destination, f.row.seq).Scan(&seq, &id, &kind)

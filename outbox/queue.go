@@ -53,6 +53,7 @@ type Queue struct {
 	cfg     Config
 	rooms   Rooms
 	seal    *sealer
+	lease   time.Duration // how long a claimed change belongs to who claimed it; tests shorten it
 	shared  bool          // other gateways may run on this database: it is PostgreSQL
 	texts   texts         // of the queries in which the two databases differ
 	skew    atomic.Int64  // microseconds that the database's clock is ahead of ours
@@ -95,8 +96,9 @@ func New(cfg Config, r Rooms) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
 	q := &Queue{
-		cfg: cfg.withDefaults(), rooms: r, seal: seal, wake: make(chan struct{}, 1),
+		cfg: cfg, rooms: r, seal: seal, lease: cfg.lease(), wake: make(chan struct{}, 1),
 		shared: r.DB.Engine() == store.Postgres, texts: textsOf(r.DB.Engine()),
 	}
 	q.summed.turn = make(chan struct{}, 1)

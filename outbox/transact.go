@@ -76,7 +76,7 @@ func (r *relay) launch(won []*flight) {
 	now := time.Now()
 	for _, f := range won {
 		f.claimed()
-		f.until = now.Add(r.q.cfg.lease())
+		f.until = now.Add(r.q.lease)
 		f.line.busy++
 		f.line.flights[f], f.line.held[f.row.seq] = true, f
 		r.work.Go(func() { r.call(r.calls, f) })
