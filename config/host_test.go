@@ -156,3 +156,49 @@ func TestHostWarnsOfWhatItDoesNotRead(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// The same schema of the same database is one, however it is spelt; another schema is not.
+func TestHostTellsDatabasesApart(t *testing.T) {
+	postgres := func(url, schema string) []string {
+		return []string{"url: sqlite:data/kakehashi.db\n  max_size: 10GiB", "url: " + url + "\n  schema: " + schema}
+	}
+	for _, c := range []struct {
+		url, schema string
+		same        bool
+	}{
+		{"postgres://b@DB.example:5432/kakehashi", "city_a", true},
+		{"postgres://b@db.example/kakehashi", "city_b", false},
+		{"postgres://b@db.example/other", "city_a", false},
+		{"postgres://b@db.example:6432/kakehashi", "city_a", false},
+	} {
+		dir := hostFolder(t, twoByHost, map[string][]string{
+			"a": postgres("postgres://a@db.example/kakehashi", "city_a"),
+			"b": append(cityB(), postgres(c.url, c.schema)...),
+		})
+		_, wrong := told(t, dir)
+		if same := len(wrong) == 1 && strings.Contains(wrong[0], "KKH0161"); same != c.same || !c.same && len(wrong) > 0 {
+			t.Errorf("%s %s: %s", c.url, c.schema, wrong)
+		}
+	}
+}
+
+// 30 municipalities on 3 gateways with a pool of 3 fit into 400 connections.
+func TestBudget(t *testing.T) {
+	cities := func(n, pool int, pooler bool, url string) []*File {
+		var all []*File
+		for range n {
+			f := Defaults()
+			f.Database.URL, f.Database.Pool, f.Database.Pooler = url, pool, pooler
+			all = append(all, f)
+		}
+		return all
+	}
+	got := Budget(cities(30, 3, false, "postgres://k@DB.example/k"), 3)
+	if want := []Connections{{"db.example:5432", 30, 3, 360, 40}}; !cmp.Equal(want, got) || got[0].Total() != 400 {
+		t.Errorf("got %+v", got)
+	}
+	got = Budget(append(cities(2, 4, true, "postgres://k@pooler:6432/k"), append(cities(1, 4, false, "sqlite:a.db"), cities(1, 4, false, "postgres://k@/k?host=/run/pg")...)...), 2)
+	if want := []Connections{{"pooler:6432", 2, 2, 16, 12}, {"/run/pg:5432", 1, 2, 10, 11}}; !cmp.Equal(want, got) {
+		t.Errorf("got %+v", got)
+	}
+}

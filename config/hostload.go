@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -119,7 +120,11 @@ func databaseOf(f *File) string {
 	if path := f.Database.Path(); path != "" {
 		return sameFile(path)
 	}
-	return f.Database.URL
+	u, err := url.Parse(f.Database.URL)
+	if err != nil {
+		return f.Database.URL
+	}
+	return strings.Join([]string{serverOf(f.Database.URL), u.Path, f.Database.Schema}, " ") // whoever connects
 }
 
 // sameFile follows links, so that one file by two names is one.

@@ -58,18 +58,22 @@ type examined struct {
 	problems []config.Problem
 	warnings []config.Problem
 	cities   []*config.File // where there is no problem
+	gateways int            // that serve each of them
 }
 
 // examineConfig reads a file of either kind.
 func examineConfig(path string, env []string) examined {
 	if !config.IsHost(path) {
 		f, problems := config.Load(path, env)
-		return examined{problems: problems, cities: []*config.File{f}}
+		if f == nil {
+			return examined{problems: problems}
+		}
+		return examined{cities: []*config.File{f}, gateways: 1}
 	}
 	h, problems := config.LoadHost(path, env)
 	c := examined{problems: problems}
 	if h != nil {
-		c.warnings = h.Warnings
+		c.warnings, c.gateways = h.Warnings, h.Gateways
 		for _, one := range h.Municipalities {
 			c.cities = append(c.cities, one.File)
 		}
@@ -86,7 +90,13 @@ func (c examined) spell() map[string]any {
 		}
 		return out
 	}
-	return map[string]any{"ok": len(c.problems) == 0, "problems": list(c.problems), "warnings": list(c.warnings)}
+	connections := config.Budget(c.cities, c.gateways)
+	if connections == nil {
+		connections = []config.Connections{}
+	}
+	return map[string]any{
+		"ok": len(c.problems) == 0, "problems": list(c.problems), "warnings": list(c.warnings), "connections": connections,
+	}
 }
 
 // print gives it in words.
@@ -102,6 +112,10 @@ func (c examined) print(s streams) {
 		if err := filledIn(f); err != nil {
 			_, _ = fmt.Fprintln(s.out, "ただし、serve の前に記入が必要です（自治体 "+f.Municipality.Code+"）。"+err.Error())
 		}
+	}
+	for i, b := range config.Budget(c.cities, c.gateways) {
+		_, _ = fmt.Fprintf(s.out, "この構成が使う接続数（PostgreSQL %d台目）: %d（%d自治体×ゲートウェイ%d）、予備 %d、合わせて %d。max_connections をこれ以上にしてください。\n",
+			i+1, b.Sets, b.Municipalities, b.Gateways, b.Reserve, b.Total())
 	}
 }
 
