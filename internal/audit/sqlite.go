@@ -10,12 +10,11 @@ import (
 	"kakehashi/internal/store"
 )
 
-// What PostgreSQL will do otherwise. On SQLite one gateway runs on a database, kept by
-// the store's lock, and one transaction writes at a time. So the lock is the writer's
-// lease; every other writer is gone when a new one begins; and entries get their id in
-// the order in which they are committed, from a counter of the one process that writes.
-// Where several write at once, a lease is a row, the id is a sequence's, and the order of
-// sealing is the queue's alone.
+// What is SQLite's alone. One gateway runs on a database, kept by the store's lock, and one
+// transaction writes at a time. So the lock is the writer's lease; every other writer is
+// gone when a new one begins; and entries get their id in the order in which they are
+// committed, from a counter of the one process that writes. postgres.go says what
+// PostgreSQL does otherwise.
 
 const (
 	insertEntry = `INSERT INTO audit_entry
