@@ -123,7 +123,7 @@ func (c Config) session() map[string]string {
 		"search_path":                         c.searchPath(),
 		"statement_timeout":                   strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10),
 		"lock_timeout":                        strconv.FormatInt(c.LockTimeout.Milliseconds(), 10),
-		"idle_in_transaction_session_timeout": strconv.FormatInt(2*c.StatementTimeout.Milliseconds(), 10),
+		"idle_in_transaction_session_timeout": strconv.FormatInt(max(2*c.StatementTimeout, 10*time.Second).Milliseconds(), 10),
 		"timezone":                            "UTC",
 		"standard_conforming_strings":         "on",
 	}

@@ -87,6 +87,10 @@ func (t *pgTx) rollback(ctx context.Context) {
 }
 
 func (t *pgTx) commit(ctx context.Context) error {
+	if t.conn.Conn().IsClosed() {
+		discardConn(ctx, t.conn)
+		return fmt.Errorf("commit: %w", unreachable())
+	}
 	ctx, cancel := t.c.detached(ctx)
 	defer cancel()
 	tag, err := t.conn.Exec(ctx, "COMMIT")
@@ -101,17 +105,16 @@ func (t *pgTx) commit(ctx context.Context) error {
 	if surelyNot(err) {
 		return fmt.Errorf("commit: %w", classify(err))
 	}
-	return fault.New(fault.Unsure, "commit: %w", classify(err)).WithCode("KKH3209").WithReason("commit")
+	return fault.New(fault.Unsure, "commit: %w", classifyQuiet(err)).WithCode("KKH3209").WithReason("commit")
 }
 
 // surelyNot tells whether a COMMIT that failed in this way has certainly not taken effect:
-// nothing was sent, or the server refused it and lives on. One that dies says so of its
-// sessions too, whatever has become of what they were at.
+// the server refused it and lives on. One that dies says so of its sessions too, whatever
+// has become of what they were at. The driver is not asked: where the reply is lost it
+// says that nothing was sent.
 func surelyNot(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Severity == "ERROR" || e.SeverityUnlocalized == "ERROR"
-	}
-	return pgconn.SafeToRetry(err)
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (e.Severity == "ERROR" || e.SeverityUnlocalized == "ERROR")
 }
 
 // settle gives a statement's error its meaning. Where the server has ended the
