@@ -2,9 +2,11 @@ package audit
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -217,4 +219,81 @@ func TestWatch(t *testing.T) {
 			t.Errorf("step %d: got %v gone, want %v", i, got, s.gone)
 		}
 	}
+}
+
+// TestRolesThatMayDoNoMore runs the record as a role that may only add to it, and verifies
+// it as one that may only read it.
+func TestRolesThatMayDoNoMore(t *testing.T) {
+	at := storetest.Postgres(t)
+	as := func() (role, place string) {
+		role = "test_" + strings.ToLower(crand.Text()[:12])
+		storetest.Admin(t, "CREATE ROLE "+role+" LOGIN")
+		t.Cleanup(func() { storetest.Admin(t, "DROP OWNED BY "+role, "DROP ROLE "+role) })
+		u, err := url.Parse(at.Config.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.User(role)
+		return role, u.String()
+	}
+	_, gateway := as()
+	auditor, asAuditor := as()
+	owner := at.Config
+	at.Config.OwnerURL, at.Config.URL, at.Config.Auditor = owner.URL, gateway, auditor
+	if _, _, err := store.Migrate(t.Context(), at.Config); err != nil {
+		t.Fatal(err)
+	}
+	h := newHouseAt(t, at)
+	h.start()
+	h.ask("Q-1")
+	eventually(t, func() bool {
+		s, err := h.log.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Entries == 3 && s.Sealed == 3
+	})
+	h.stop()
+	in := h.input()
+	in.DB = owner
+	in.DB.URL = asAuditor
+	if r, err := Verify(t.Context(), in); err != nil || !r.OK || r.Sealed != 4 {
+		t.Errorf("as the auditor: %+v, %v", r, err)
+	}
+}
+
+// TestSearchesReadIndexes holds the plans of what is asked often.
+func TestSearchesReadIndexes(t *testing.T) {
+	h := newHouseAt(t, storetest.Postgres(t))
+	h.open()
+	h.fill(6000)
+	h.log.sealAll(t.Context())
+	h.fill(300)
+	h.tamper("ANALYZE")
+	start := bookmark{at: "9"}
+	person, args := Filter{Person: "000000000007919"}.query(store.Postgres, "(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, 50)
+	lookup, more := Filter{Lookup: "Q-261124-00000001"}.query(store.Postgres, "(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, 50)
+	newest, last := Filter{}.query(store.Postgres, "(e.at, e.id) < ($1, $2)", "ORDER BY e.at DESC, e.id DESC", start, 50)
+	for name, c := range map[string]struct {
+		query string
+		args  []any
+	}{"person": {person, args}, "lookup": {lookup, more}, "newest": {newest, last}, "sealer": {selectUnsealed, []any{[]int64{}, 500}}} {
+		var plan strings.Builder
+		err := store.Read(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			return queryRows(ctx, tx, func(rows *store.Rows) error {
+				var line string
+				err := rows.Scan(&line)
+				fmt.Fprintln(&plan, line)
+				return err
+			}, "EXPLAIN "+c.query, c.args...)
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		month := "audit_entry_" + time.Now().UTC().Format("200601")
+		if strings.Contains(plan.String(), "Seq Scan on "+month) || !strings.Contains(plan.String(), "Index") {
+			t.Errorf("%s reads every entry:\n%s", name, plan.String())
+		}
+	}
+	h.stop()
 }

@@ -29,6 +29,7 @@ type taken struct {
 	numbers []span
 	voids   []span   // that it declares
 	ended   []string // lookups whose end it holds
+	asked   bool     // somebody finds out how it ended
 	id      int64    // the database's number of the transaction; 0: nothing of it was written
 }
 
@@ -45,12 +46,12 @@ func newIssuer(writer string, macKey []byte) *issuer {
 func (s *issuer) place(ctx context.Context, tx *store.Tx, rows []*row) ([]*row, error) {
 	strays, err := s.resolve(ctx, tx)
 	if err != nil {
-		return nil, err
+		return strays, err
 	}
 	t := s.take(tx, rows)
 	id, err := insertPlaced(ctx, tx, s.writer, rows)
 	if err != nil {
-		return nil, err
+		return strays, err
 	}
 	s.mu.Lock()
 	t.id = id
@@ -125,43 +126,56 @@ func (s *issuer) vain(t *taken) {
 // resolve finds out how the transactions in doubt ended, which the database knows by their
 // number. One that is still under way stays in doubt.
 func (s *issuer) resolve(ctx context.Context, tx *store.Tx) (strays []*row, err error) {
-	s.mu.Lock()
-	doubts := s.doubts
-	s.doubts = nil
-	s.mu.Unlock()
-	if len(doubts) == 0 {
-		return nil, nil
-	}
-	for len(doubts) > 0 {
+	for t := s.ask(nil, false); t != nil; t = s.ask(t, true) {
 		var stand []*row
-		ended, err := transactionEnded(ctx, tx, doubts[0].id)
+		ended, err := transactionEnded(ctx, tx, t.id)
 		if err == nil && ended {
-			stand, err = placed(ctx, tx, s.writer, doubts[0].numbers)
+			stand, err = placed(ctx, tx, s.writer, t.numbers)
 		}
 		if err != nil {
-			s.doubt(doubts)
-			return nil, fmt.Errorf("look for the entries of a transaction that failed: %w", err)
+			s.ask(t, false)
+			return strays, fmt.Errorf("look for the entries of a transaction that failed: %w", err)
 		}
-		s.mu.Lock()
-		switch {
-		case !ended:
-			s.doubts = append(s.doubts, doubts[0])
-		case len(stand) > 0:
-			s.ends(doubts[0])
+		if ended {
+			s.cleared(t, len(stand) > 0)
 			strays = append(strays, stand...)
-		default:
-			s.vain(doubts[0])
 		}
-		s.mu.Unlock()
-		doubts = doubts[1:]
 	}
 	return strays, nil
 }
 
-func (s *issuer) doubt(doubts []*taken) {
+// ask gives the next transaction in doubt after the last that nobody else asks after; nil:
+// there is none, or no more is wanted. Until it is cleared it stays in doubt.
+func (s *issuer) ask(last *taken, more bool) (next *taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.doubts = append(s.doubts, doubts...)
+	from := 0
+	if last != nil {
+		last.asked = false
+		from = slices.Index(s.doubts, last) + 1 // it may be cleared
+		if !more {
+			return nil
+		}
+	}
+	for _, t := range s.doubts[from:] {
+		if !t.asked {
+			t.asked = true
+			return t
+		}
+	}
+	return nil
+}
+
+// cleared takes how a transaction ended that was in doubt.
+func (s *issuer) cleared(t *taken, committed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubts = slices.DeleteFunc(s.doubts, func(other *taken) bool { return other == t })
+	if committed {
+		s.ends(t)
+	} else {
+		s.vain(t)
+	}
 }
 
 // low is the lowest number of which something is still to be said: of an intent without an

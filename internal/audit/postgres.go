@@ -38,8 +38,10 @@ const (
 	transactionState = `SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
 		THEN coalesce(pg_xact_status($1::text::xid8), '') ELSE '' END`
 
-	// entryOfC joins entry e to c, which names it by its id and, where it is known, its time.
-	entryOfC = `e.id = c.entry AND e.at >= c.at AND e.at <= CASE WHEN c.at = '' THEN '9' ELSE c.at END`
+	// entryOfC gives entry e of c, which names it by its id and, where it is known, its time.
+	// Without the OFFSET the planner may read every entry instead.
+	entryOfC = `LATERAL (SELECT * FROM audit_entry e WHERE e.id = c.entry
+		AND e.at >= c.at AND e.at <= CASE WHEN c.at = '' THEN '9' ELSE c.at END OFFSET 0) e`
 )
 
 // insertPlaced adds rows that have their numbers, which follow one another, and gives the

@@ -78,7 +78,7 @@ func (l *Log) Proof(ctx context.Context, lookup string) (Proof, error) {
 func sealedOf(ctx context.Context, tx *store.Tx, lookup string) (found []ProvedEntry, err error) {
 	from := "audit_leaf c CROSS JOIN audit_entry e ON e.id = c.entry"
 	if tx.Engine() == store.Postgres {
-		from = "audit_leaf c JOIN audit_entry e ON " + entryOfC
+		from = "audit_leaf c CROSS JOIN " + entryOfC
 	}
 	err = queryRows(ctx, tx, func(rows *store.Rows) error {
 		var e ProvedEntry

@@ -199,7 +199,8 @@ func TestCommitWithoutAReplyBeside(t *testing.T) {
 	}
 	stands := lookupEntry("stands", "000000000000017")
 	stands.Kind = Intent
-	s.doubt([]*taken{insert(true, stands)}) // as if its reply had been lost
+	lost := insert(true, stands)
+	s.doubts = append(s.doubts, lost) // as if its reply had been lost
 	vain := insert(false, Entry{Kind: Read})
 	if low := s.low(); low > vain.numbers[0].from {
 		t.Errorf("low: got %d, want at most the number in doubt, %d", low, vain.numbers[0].from)

@@ -15,7 +15,7 @@ import (
 // it. What is taken first gets the first place, whatever its id.
 
 const (
-	selectUnsealed = `SELECT ` + entryColumns + ` FROM audit_queue c JOIN audit_entry e ON ` + entryOfC + `
+	selectUnsealed = `SELECT ` + entryColumns + ` FROM audit_queue c CROSS JOIN ` + entryOfC + `
 		WHERE NOT (c.entry = ANY($1)) ORDER BY c.entry LIMIT $2`
 	deleteSealed     = `DELETE FROM audit_queue WHERE entry = ANY($1)`
 	insertLeafBeside = `INSERT INTO audit_leaf (position, entry, lookup, hash, at) VALUES ($1, $2, $3, $4, $5)`

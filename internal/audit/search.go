@@ -171,12 +171,13 @@ func (f Filter) query(on store.Engine, where, order string, start bookmark, limi
 	// What is sealed is found by an index that the sealer made; the rest waits in the queue.
 	// The cross join keeps the database from trying every entry instead.
 	candidates := func(query string) {
+		if on == store.Postgres { // the time chooses the month's table
+			query = strings.Replace(query, "SELECT entry", "SELECT entry, at", 1)
+			from = "(" + query + " UNION SELECT entry, at FROM audit_queue) c CROSS JOIN " + entryOfC
+			return
+		}
 		from = "(" + query + " UNION SELECT entry FROM audit_queue) c CROSS JOIN audit_entry e"
 		wanted = append(wanted, "e.id = c.entry")
-		if on == store.Postgres { // the time chooses the month's table
-			from = strings.ReplaceAll(from, "SELECT entry FROM", "SELECT entry, at FROM")
-			wanted[len(wanted)-1] = entryOfC
-		}
 	}
 	within := "instr"
 	if on == store.Postgres {
