@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -77,9 +78,21 @@ func buildLedger(t *testing.T, at storetest.Place, protection shield, to outbox.
 
 func buildLedgerIn(t *testing.T, at storetest.Place, protection shield, to outbox.Destination) *house {
 	t.Helper()
-	db := at.Open(t)
 	keys := t.TempDir()
-	record := openRecordIn(t, db, keys)
+	if err := audit.GenerateKeys(keys); err != nil {
+		t.Fatal(err)
+	}
+	h := ledgerHouse(t, at, keys, protection, to)
+	h.openCases()
+	return h
+}
+
+// ledgerHouse is one gateway, perhaps of several, over the record whose keys the folder has.
+func ledgerHouse(t *testing.T, at storetest.Place, keys string, protection shield, to outbox.Destination) *house {
+	t.Helper()
+	db := at.Open(t)
+	proofs := filepath.Join(t.TempDir(), "checkpoints.txt") // of this gateway
+	record := runRecord(t, db, keys, proofs)
 	if to == nil {
 		to = neighbour{}
 	}
@@ -93,13 +106,16 @@ func buildLedgerIn(t *testing.T, at storetest.Place, protection shield, to outbo
 		protection = nobodyProtected
 	}
 	rooms := gateway.Rooms{DB: db, Record: record, Rules: ledgerRules(), Shield: protection, Outbox: queue, Now: func() time.Time { return now }}
-	h := &house{Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, at: at, queue: queue, keys: keys}
+	return &house{Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, at: at, queue: queue, keys: keys, proofs: proofs}
+}
+
+func (h *house) openCases() {
+	h.t.Helper()
 	for id, persons := range map[ledger.CaseID][]ledger.AtenaNumber{"K-1": {child, mother}, "K-2": {brother}} {
-		if _, err := h.OpenCase(t.Context(), staff.Member{Client: "case-system"}, ledger.Case{ID: id, Procedure: "registration", Persons: persons}); err != nil {
-			t.Fatal(err)
+		if _, err := h.OpenCase(h.t.Context(), staff.Member{Client: "case-system"}, ledger.Case{ID: id, Procedure: "registration", Persons: persons}); err != nil {
+			h.t.Fatal(err)
 		}
 	}
-	return h
 }
 
 var onCase1 = ledger.Basis{Case: "K-1", Procedure: "registration", Purpose: "new"}

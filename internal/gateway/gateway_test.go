@@ -78,6 +78,7 @@ type house struct {
 	at     storetest.Place
 	queue  *outbox.Queue // nil: nothing is owed to anybody
 	keys   string        // folder of the record's keys; empty: not kept
+	proofs string        // file of its checkpoints; empty: not kept
 }
 
 // openRecord opens a record with keys of its own and runs it until the test ends.
@@ -92,9 +93,16 @@ func openRecordIn(t testing.TB, db *store.DB, dir string) *audit.Log {
 	if err := audit.GenerateKeys(dir); err != nil {
 		t.Fatal(err)
 	}
+	return runRecord(t, db, dir, filepath.Join(dir, "checkpoints.txt"))
+}
+
+// runRecord opens a record with the keys of a folder, as one gateway of several does, and
+// runs it until the test ends.
+func runRecord(t testing.TB, db *store.DB, dir, checkpoints string) *audit.Log {
+	t.Helper()
 	cfg := audit.Config{
 		MACKeyFile: filepath.Join(dir, audit.MACKeyName), SigningKeyFile: filepath.Join(dir, audit.SigningKeyName),
-		PublicKeyFile: filepath.Join(dir, audit.PublicKeyName), CheckpointsFile: filepath.Join(dir, "checkpoints.txt"),
+		PublicKeyFile: filepath.Join(dir, audit.PublicKeyName), CheckpointsFile: checkpoints,
 	}
 	keys, err := audit.LoadKeys(cfg)
 	if err != nil {

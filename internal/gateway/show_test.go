@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -335,13 +334,7 @@ func testRecordOfChangesVerifies(t *testing.T, at storetest.Place) {
 	if _, err := h.Show(t.Context(), worker, r.Beneficiary, onCase1); err != nil {
 		t.Fatal(err)
 	}
-	report, err := audit.Verify(t.Context(), audit.VerifyInput{
-		DB: at.Config, Checkpoints: filepath.Join(h.keys, "checkpoints.txt"),
-		PublicKeyFile: filepath.Join(h.keys, audit.PublicKeyName), MACKeyFile: filepath.Join(h.keys, audit.MACKeyName),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	report := h.verified()
 	if !report.OK || report.Entries < 8 {
 		t.Errorf("the record: %+v", report)
 	}
