@@ -125,11 +125,8 @@ func TestNoticesAreHandedOnInOrderAndOnce(t *testing.T) {
 		c, stop := at.run(t, first.take)
 		eventually(t, "250 notices", func() bool { return len(first.all()) == 250 })
 		eventually(t, "the commit", func() bool {
-			s, lag := c.State(), int64(0)
-			for _, p := range s.Partitions {
-				lag += p.Lag
-			}
-			return s.OK && len(s.Partitions) == partitions && s.Partitions[0].Ours && lag == 0
+			s := c.State()
+			return s.OK && len(s.Partitions) == partitions && s.Partitions[0].Ours && c.seen.behind() == 0
 		})
 		stop()
 		at.send(t, notices(250, 300)...)
@@ -306,4 +303,58 @@ func TestASlowTakeIsToldAndNotTornAway(t *testing.T) {
 	}
 	close(free)
 	eventually(t, "the notices", func() bool { return len(in.all()) == 3 })
+	if s := c.State(); !s.Taking.IsZero() || s.Remade != 0 {
+		t.Errorf("state afterwards: %+v", s)
+	}
+}
+
+func TestWhatWasKeptIsCommitted(t *testing.T) {
+	both(t, func(t *testing.T, at place) {
+		var first, second, third inbox
+		// While it runs, within about a second.
+		at.send(t, notices(0, 30)...)
+		c, stop := at.run(t, first.take)
+		eventually(t, "30 notices", func() bool { return len(first.all()) == 30 })
+		eventually(t, "the commit", func() bool { return c.seen.behind() == 0 })
+		stop()
+		// When it stops, at once.
+		at.send(t, notices(30, 60)...)
+		_, stop = at.run(t, second.take)
+		eventually(t, "30 more", func() bool { return len(second.all()) == 30 })
+		stop()
+		at.send(t, notices(60, 61)...)
+		at.run(t, third.take)
+		eventually(t, "one more", func() bool { return len(third.all()) > 0 })
+		if id := third.all()[0].ID; id != "n00060" {
+			t.Errorf("%s came again", id)
+		}
+	})
+}
+
+func TestWhatWasDeletedIsToldThoughNothingFollows(t *testing.T) {
+	at := fake(t)
+	one := notice(1)
+	var first, second inbox
+	at.send(t, one)
+	_, stop := at.run(t, first.take)
+	eventually(t, "a notice", func() bool { return len(first.all()) == 1 })
+	stop()
+	at.send(t, one, one, one)
+	at.deleteBefore(t, first.all()[0].Partition, 4)
+	c, _ := at.run(t, second.take)
+	eventually(t, "the loss", func() bool { return c.State().Lost == 3 })
+}
+
+// behind gives how many notices wait, as last asked; −1: nothing was asked yet.
+func (p *progress) behind() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.lags) == 0 {
+		return -1
+	}
+	n := int64(0)
+	for _, l := range p.lags {
+		n += l.Lag
+	}
+	return n
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +158,28 @@ func TestABrokerThatSaysNothing(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("all of it took %v", took)
 	}
+}
+
+// A broker that stops while we prove who we are: the library sets no deadline there.
+func TestABrokerThatStopsInTheMiddleOfTheProof(t *testing.T) {
+	at := fake(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "kakehashi", "kotoba"))
+	at.conn.Timeout = 500 * time.Millisecond
+	at.conn.SASL, at.conn.Username, at.conn.PasswordFile = saslPlain, "kakehashi", writeFile(t, []byte("kotoba"))
+	held := make(chan struct{})
+	var asked atomic.Int32
+	at.fake.ControlKey(int16(kmsg.SASLHandshake), func(kmsg.Request) (kmsg.Response, error, bool) { // the first alone
+		at.fake.KeepControl()
+		if asked.Add(1) == 1 {
+			at.fake.SleepControl(func() { <-held })
+		}
+		return nil, nil, false
+	})
+	t.Cleanup(func() { close(held) })
+	p := at.publisher(t)
+	if err := publish(t, p, change(1)); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "another connection", func() bool { return publish(t, p, change(1)) == nil })
 }
 
 // A broker that stops while a write is on its way: nobody can tell, and closing does not wait
