@@ -16,6 +16,7 @@ import (
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 )
 
 // A business transaction of one row, alone and with a change owed in it.
@@ -119,14 +120,14 @@ func BenchmarkDrain(b *testing.B) {
 					if inFlight == 1 {
 						most = min(size, 2_000)
 					}
-					drain(b, kind, inFlight, size, most)
+					drain(b, onSQLite(b), kind, inFlight, size, most)
 				})
 			}
 		}
 	}
 }
 
-func drain(b *testing.B, kind string, inFlight, size, most int) {
+func drain(b *testing.B, at storetest.Place, kind string, inFlight, size, most int) {
 	cfg := Defaults()
 	cfg.InFlight, cfg.Rate = inFlight, 0
 	for range b.N {
@@ -135,7 +136,7 @@ func drain(b *testing.B, kind string, inFlight, size, most int) {
 		if kind == "http" {
 			d = newSink(b, n, inFlight)
 		}
-		h := newHouse(b, onSQLite(b), cfg, to(d))
+		h := newHouse(b, at, cfg, to(d))
 		for done := 0; done < size; done += 1000 {
 			batch := make([]ledger.Change, min(1000, size-done))
 			for i := range batch {
@@ -160,16 +161,21 @@ func drain(b *testing.B, kind string, inFlight, size, most int) {
 
 // From the commit of a change to its arrival, at 200 changes a second.
 func BenchmarkCommitToDelivered(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { commitToDelivered(b, onSQLite(b)) })
+	b.Run("postgres", func(b *testing.B) { commitToDelivered(b, storetest.Postgres(b)) })
+}
+
+func commitToDelivered(b *testing.B, at storetest.Place) {
 	for range b.N {
 		n := newNeighbour()
-		at := sync.Map{}
+		arrivals := sync.Map{}
 		n.script = func(_ context.Context, id ledger.ChangeID, _ int) (bool, error) {
-			at.Store(id, time.Now())
+			arrivals.Store(id, time.Now())
 			return true, nil
 		}
 		cfg := Defaults()
 		cfg.Rate = 0
-		h := newHouse(b, onSQLite(b), cfg, to(n))
+		h := newHouse(b, at, cfg, to(n))
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- h.queue.Run(ctx, nil) }()
@@ -194,7 +200,7 @@ func BenchmarkCommitToDelivered(b *testing.B) {
 		}
 		var took []time.Duration
 		for id, when := range committed {
-			if v, ok := at.Load(id); ok {
+			if v, ok := arrivals.Load(id); ok {
 				if arrived, ok := v.(time.Time); ok {
 					took = append(took, arrived.Sub(when))
 				}

@@ -3,8 +3,8 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"strings"
 
-	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
 )
 
@@ -19,17 +19,17 @@ const (
 	clockThere = `(extract(epoch FROM statement_timestamp()) * 1000000)::bigint`
 	readClock  = `SELECT ` + clockThere
 
-	// oweAll owes many changes in one round trip. The oldest of each lane is held FOR KEY
-	// SHARE until we commit. Whoever settles that one meanwhile waits for us before the row
-	// is deleted, and looks for the next of the lane after that: it finds ours. Was the
-	// row being deleted already, we wait, pass it over and take the next, or find the lane
-	// empty. Claims and promotions leave the key alone and wait for nobody. The lanes are held
-	// in the order of their oldest, as everybody takes rows. Callers on one record come one
-	// after the other, so that numbers grow within a lane in the order of commits.
-	oweAll = `WITH asked AS MATERIALIZED (
-		SELECT a.*, nextval('outbox_change_seq_seq') AS seq, ` + clockThere + ` AS now
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
-		WITH ORDINALITY AS a (destination, change_id, record, kind, version, body, place)
+	// oweBegins, oweEnds and what stands between owe many changes in one round trip. The oldest
+	// of each lane is held FOR KEY SHARE until we commit. Whoever settles that one meanwhile
+	// waits for us before the row is deleted, and looks for the next of the lane after that:
+	// it finds ours. Was the row being deleted already, we wait, pass it over and take the
+	// next, or find the lane empty. Claims and promotions leave the key alone and wait for
+	// nobody. The lanes are held in the order of their oldest, as everybody takes rows.
+	// Callers on one record come one after the other, so that numbers grow within a lane in
+	// the order of commits. A change that is owed already breaks the key of outbox_change.
+	oweBegins = `WITH asked AS MATERIALIZED (
+		SELECT a.*, nextval('outbox_change_seq_seq') AS seq, ` + clockThere + ` AS now FROM `
+	oweEnds = ` AS a (destination, change_id, record, kind, version, body, place)
 	), lanes AS MATERIALIZED (
 		SELECT a.destination, a.record, (SELECT min(o.seq) FROM outbox_owed o
 			WHERE o.destination = a.destination AND o.record = a.record) AS oldest
@@ -40,7 +40,6 @@ const (
 	), known AS MATERIALIZED (
 		SELECT count(*) AS n FROM asked a
 		WHERE EXISTS (SELECT 1 FROM outbox_told t WHERE t.change_id = a.change_id AND t.destination = a.destination)
-		OR EXISTS (SELECT 1 FROM outbox_change c WHERE c.change_id = a.change_id AND c.destination = a.destination)
 	), wide AS (
 		INSERT INTO outbox_change (seq, destination, change_id, record, kind, version, enqueued_at, body)
 		SELECT a.seq, a.destination, a.change_id, a.record, a.kind, a.version, a.now, a.body FROM asked a, known k WHERE k.n = 0
@@ -54,6 +53,22 @@ const (
 	)
 	SELECT k.n, a.now, coalesce((SELECT c.change_id FROM outbox_change c WHERE c.seq = h.seq), '')
 	FROM known k, asked a LEFT JOIN heads h ON h.destination = a.destination AND h.record = a.record ORDER BY a.place`
+	oweArrays = `unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[]) WITH ORDINALITY`
+	// oweOne is the same for one change.
+	oweOne = `WITH head AS MATERIALIZED (
+		SELECT o.seq FROM outbox_owed o WHERE o.destination = $1 AND o.record = $3 ORDER BY o.seq LIMIT 1 FOR KEY SHARE
+	), wide AS (
+		INSERT INTO outbox_change (destination, change_id, record, kind, version, enqueued_at, body)
+		SELECT $1, $2, $3, $4, $5, ` + clockThere + `, $6
+		WHERE NOT EXISTS (SELECT 1 FROM outbox_told t WHERE t.change_id = $2 AND t.destination = $1)
+		RETURNING seq, enqueued_at
+	), narrow AS (
+		INSERT INTO outbox_owed (seq, destination, record, waits, phase, due_at, number, sends, tries, fails, last_at,
+			cause, code, detail, question, answered, replay, parking)
+		SELECT w.seq, $1, $3, CASE WHEN EXISTS (SELECT 1 FROM head) THEN 1 ELSE 0 END,
+			'send', w.enqueued_at, 0, 0, 0, 0, 0, '', '', '', '', 0, '', 0 FROM wide w
+	)
+	SELECT 0::bigint, w.enqueued_at, coalesce((SELECT c.change_id FROM outbox_change c WHERE c.seq = (SELECT seq FROM head)), '') FROM wide w`
 
 	// claimAll claims, of the rows named, those that stand as they were read, are nobody
 	// else's at this moment and are the oldest of their lane. It waits for nobody: what
@@ -157,35 +172,62 @@ func textsOf(e store.Engine) texts {
 	}
 }
 
+// oweFew is the most changes whose number a statement's text shows: then the database plans
+// it once, and not anew for each call.
+const oweFew = 8
+
+// oweStatement gives the statement that owes the changes, and its arguments.
+func oweStatement(list []wanted) (string, []any) {
+	n := len(list)
+	if n > oweFew {
+		destinations, ids, records, kinds := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+		versions, bodies := make([]int64, n), make([][]byte, n)
+		for i, w := range list {
+			destinations[i], ids[i], records[i], kinds[i] = w.destination, string(w.change.ID), string(w.change.Record), string(w.change.Kind)
+			versions[i], bodies[i] = int64(w.change.Version), w.body
+		}
+		return oweBegins + oweArrays + oweEnds, []any{destinations, ids, records, kinds, versions, bodies}
+	}
+	var rows []string
+	var args []any
+	for i, w := range list {
+		rows = append(rows, fmt.Sprintf("($%d::text, $%d::text, $%d::text, $%d::text, $%d::bigint, $%d::bytea, %d)",
+			6*i+1, 6*i+2, 6*i+3, 6*i+4, 6*i+5, 6*i+6, i))
+		args = append(args, w.destination, string(w.change.ID), string(w.change.Record), string(w.change.Kind), w.change.Version, w.body)
+	}
+	if n == 1 {
+		return oweOne, args
+	}
+	return oweBegins + "(VALUES " + strings.Join(rows, ", ") + ")" + oweEnds, args
+}
+
 // oweAtOnce is what Enqueue does on PostgreSQL.
 func oweAtOnce(ctx context.Context, tx *store.Tx, list []wanted) ([]placement, error) {
-	n := len(list)
-	destinations, ids, records, kinds := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	versions, bodies := make([]int64, n), make([][]byte, n)
-	for i, w := range list {
-		destinations[i], ids[i], records[i], kinds[i] = w.destination, string(w.change.ID), string(w.change.Record), string(w.change.Kind)
-		versions[i], bodies[i] = int64(w.change.Version), w.body
-	}
-	rows, err := tx.Query(ctx, oweAll, destinations, ids, records, kinds, versions, bodies)
+	query, args := oweStatement(list)
+	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return nil, twice(err)
 	}
 	defer func() { _ = rows.Close() }()
-	var places []placement
+	places := make([]placement, 0, len(list))
 	for rows.Next() {
 		var known int64
 		var p placement
-		var head string
-		if err := rows.Scan(&known, &p.at, &head); err != nil {
+		if err := rows.Scan(&known, &p.at, &p.head); err != nil {
 			return nil, err
 		}
 		if known > 0 {
 			return nil, alreadyOwed()
 		}
-		p.head = ledger.ChangeID(head)
 		places = append(places, p)
 	}
-	return places, twice(rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, twice(err)
+	}
+	if len(places) < len(list) {
+		return nil, alreadyOwed()
+	}
+	return places, nil
 }
 
 // claimTogether claims flights, and gives those that were won.

@@ -14,9 +14,10 @@ func TestPostgreSQLUnderstandsEveryStatement(t *testing.T) {
 	db := storetest.Postgres(t).Open(t)
 	own := textsOf(store.Postgres)
 	frozen, _ := running{}.next()
+	two, _ := oweStatement(make([]wanted, 2))
 	for _, query := range []string{
 		own.ofChange, own.attempts, own.past, own.discarded, own.standing, own.promote,
-		oweAll, claimAll, lockRows, lockNamed, moveAll, promoteAll, takeParking, forgetTold, doubtSomeRows, readClock,
+		oweOne, oweBegins + oweArrays + oweEnds, two, claimAll, lockRows, lockNamed, moveAll, promoteAll, takeParking, forgetTold, doubtSomeRows, readClock,
 		seeOldest, seeNewest, takeOldest, takeNewest, holdAllLanes, dueAfter, leasedRow, nextDue, isClaimed,
 		stateOfRecord, moveOn, toHistory, deleteOwed, deleteChange, insertAttempt, endItem, renumber, laterDelivered, laterUnderWay,
 		outcomeOf, markLate, laterOfLane, underWayOfLane, standsNow, changeBack, owedBack, deletePast, demote, askAnew,
