@@ -79,6 +79,11 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 		return nil, errors.Join(failed, b.close())
 	}
 	b.leadProxies()
+	if b.has(engines.Postgres) {
+		if err := b.makeRoles(ctx); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+	}
 	return b, nil
 }
 

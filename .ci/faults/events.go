@@ -20,30 +20,6 @@ type events struct {
 	again    int // that stood there before
 }
 
-// partitions is how many a topic has.
-const partitions = 3
-
-// makeTopics makes the topics of the world, since the broker makes none by itself.
-func (w *world) makeTopics(ctx context.Context) error {
-	if !w.kafkaUnder() {
-		return nil
-	}
-	client := &kafka.Client{Addr: kafka.TCP(w.brokers()), Timeout: 10 * time.Second, Transport: &kafka.Transport{}}
-	for range 40 {
-		res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
-			{Topic: w.topic, NumPartitions: partitions, ReplicationFactor: 1},
-		}})
-		if err == nil {
-			err = res.Errors[w.topic]
-		}
-		if err == nil || errors.Is(err, kafka.TopicAlreadyExists) {
-			return nil
-		}
-		wait(ctx, 250*time.Millisecond)
-	}
-	return errors.New("the topic cannot be made")
-}
-
 // published reads the whole topic, past the proxies.
 func (w *world) published(ctx context.Context) (events, error) {
 	e := events{first: map[string]int{}, subject: map[string]string{}}
@@ -52,8 +28,17 @@ func (w *world) published(ctx context.Context) (events, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for p := range partitions {
-		if err := w.readPartition(ctx, p, &e); err != nil {
+	at := fmt.Sprintf("127.0.0.1:%d", w.servers[engines.Kafka].Port())
+	conn, err := kafka.DialContext(ctx, "tcp", at)
+	if err != nil {
+		return e, fmt.Errorf("connect to Kafka: %w", err)
+	}
+	partitions, err := conn.ReadPartitions(w.topic)
+	if err = errors.Join(err, conn.Close()); err != nil {
+		return e, fmt.Errorf("read the topic's partitions: %w", err)
+	}
+	for _, p := range partitions {
+		if err := w.readPartition(ctx, p.ID, &e); err != nil {
 			return e, fmt.Errorf("read what was published: %w", err)
 		}
 	}

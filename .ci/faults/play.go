@@ -18,7 +18,7 @@ import (
 type result struct {
 	name, skipped                       string
 	actions                             int
-	answers, unrecorded                 int
+	answers, unrecorded, doubted        int
 	changes, delivered, asked, behind   int
 	lost, twice, disorder               int
 	published, again                    int
@@ -131,7 +131,7 @@ func (w *world) account(ctx context.Context, l *load, r *result) error {
 	if err := w.verify(ctx, r); err != nil {
 		return err
 	}
-	if r.unrecorded > 0 || r.lost > 0 || r.twice > 0 || r.disorder > 0 {
+	if r.broke() {
 		r.wrong("answers without a record, changes lost, twice or out of order")
 	}
 	if r.answers == 0 || r.changes == 0 {
@@ -143,11 +143,14 @@ func (w *world) account(ctx context.Context, l *load, r *result) error {
 	return nil
 }
 
+// broke tells whether a promise was broken.
+func (r *result) broke() bool { return r.unrecorded+r.lost+r.twice+r.disorder > 0 }
+
 // line is a result in one line, with what is amiss below it.
 func (r *result) line() string {
-	text := fmt.Sprintf("%-20s %d actions: %d answers, %d unrecorded; %d changes, %d delivered, %d asked about, %d behind, %d lost, %d twice, %d out of order; "+
+	text := fmt.Sprintf("%-20s %d actions: %d answers, %d unrecorded, %d kept and withheld; %d changes, %d delivered, %d asked about, %d behind, %d lost, %d twice, %d out of order; "+
 		"%d published, %d again; record %s; %d said no %v, %d unanswered, %d pressed again, longest wait %v, back after %v, %d ended by themselves",
-		r.name, r.actions, r.answers, r.unrecorded, r.changes, r.delivered, r.asked, r.behind, r.lost, r.twice, r.disorder,
+		r.name, r.actions, r.answers, r.unrecorded, r.doubted, r.changes, r.delivered, r.asked, r.behind, r.lost, r.twice, r.disorder,
 		r.published, r.again, r.record, r.refused, r.refusals, r.broken, r.repeated, r.longest.Round(10*time.Millisecond), r.recovered.Round(10*time.Millisecond), r.byItself)
 	counts := map[string]int{}
 	var order []string

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,15 +40,16 @@ type arrived struct {
 // told is the destination of the neighbour that the stand-ins keep an account of.
 const told = "address"
 
-// owed reads the queue at the first gateway, everything or only what is not over.
-func (w *world) owed(ctx context.Context, all bool) ([]owing, error) {
+// owed reads the queue at the first gateway, everything or only what is not over, and how
+// many changes still wait for a number before they are owed.
+func (w *world) owed(ctx context.Context, all bool) (list []owing, held int, err error) {
 	query := url.Values{"limit": {"1000"}}
 	if all {
 		query.Set("all", "true")
 	}
-	var list []owing
 	for {
 		var page struct {
+			Held    int     `json:"waiting_for_number"`
 			Changes []owing `json:"changes"`
 			Next    string  `json:"next"`
 		}
@@ -55,11 +57,11 @@ func (w *world) owed(ctx context.Context, all bool) ([]owing, error) {
 			return json.NewDecoder(body).Decode(&page)
 		})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		list = append(list, page.Changes...)
+		list, held = append(list, page.Changes...), page.Held
 		if page.Next == "" {
-			return list, nil
+			return list, held, nil
 		}
 		query.Set("cursor", page.Next)
 	}
@@ -92,14 +94,14 @@ func (w *world) ask(ctx context.Context, method, path, role, body string, read f
 func (w *world) settle(ctx context.Context, within time.Duration) ([]owing, error) {
 	deadline := time.Now().Add(within)
 	for {
-		list, err := w.owed(ctx, false)
+		list, held, err := w.owed(ctx, false)
 		var moving []owing
 		for _, o := range list {
 			if o.State != "parked" && o.WaitsFor == "" {
 				moving = append(moving, o)
 			}
 		}
-		if err == nil && len(moving) == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+		if err == nil && len(moving) == 0 && (held == 0 || len(list) > 0) || time.Now().After(deadline) || ctx.Err() != nil {
 			return moving, err
 		}
 		wait(ctx, 200*time.Millisecond)
@@ -109,9 +111,12 @@ func (w *world) settle(ctx context.Context, within time.Duration) ([]owing, erro
 // reckon holds what was promised, record by record in the order in which it must be told,
 // against the queue, against what the neighbour received, and against what was published.
 func (w *world) reckon(ctx context.Context, promised map[string][]string, r *result) error {
-	list, err := w.owed(ctx, true)
+	list, held, err := w.owed(ctx, true)
 	if err != nil {
 		return err
+	}
+	if held > 0 && !slices.ContainsFunc(list, func(o owing) bool { return o.State == "parked" }) {
+		r.wrong("%d changes wait for a number and nothing is owed that would bring it", held)
 	}
 	states := map[string]owing{} // by change and destination
 	for _, o := range list {
@@ -129,16 +134,26 @@ func (w *world) reckon(ctx context.Context, promised map[string][]string, r *res
 	if err != nil {
 		return err
 	}
+	r.compare(promised, states, applied, published)
+	return nil
+}
+
+// compare holds what was promised against what became of it.
+func (r *result) compare(promised map[string][]string, states map[string]owing, applied map[string][]int, p events) {
 	known := 0
 	for record, changes := range promised {
 		last := -1
-		for _, id := range changes {
+		for i, id := range changes {
 			r.changes++
 			o, owed := states[id+" "+told]
 			if owed {
 				known++
+				r.judge(record, o, len(applied[id]))
+			} else {
+				r.lost++
+				r.wrong("a change was promised, as number %d of the %d of its record, and is not in the queue; the neighbour applied it %d times",
+					i+1, len(changes), len(applied[id]))
 			}
-			r.judge(record, o, owed, applied[id])
 			for _, at := range applied[id] {
 				if at < last {
 					r.disorder++
@@ -146,13 +161,12 @@ func (w *world) reckon(ctx context.Context, promised map[string][]string, r *res
 				last = at
 			}
 		}
-		r.judgeEvents(changes, states, published)
+		r.judgeEvents(changes, states, p)
 	}
 	if n := countTold(states); n != known {
 		r.wrong("the queue knows %d changes that nobody was promised", n-known)
 	}
-	r.published, r.again = published.distinct, published.again
-	return nil
+	r.published, r.again = p.distinct, p.again
 }
 
 func countTold(states map[string]owing) int {
@@ -188,18 +202,15 @@ func (w *world) arrivals(ctx context.Context, states map[string]owing, r *result
 }
 
 // judge says what became of one change at the neighbour.
-func (r *result) judge(record string, o owing, owed bool, times []int) {
-	if len(times) > 1 {
+func (r *result) judge(record string, o owing, times int) {
+	if times > 1 {
 		r.twice++
 	}
 	switch {
-	case !owed:
-		r.lost++
-		r.wrong("a change was promised and is not in the queue; the neighbour applied it %d times", len(times))
 	case o.Record != record:
 		r.wrong("a change is of another record than was promised")
 	case o.State == "delivered":
-		if r.delivered++; len(times) == 0 {
+		if r.delivered++; times == 0 {
 			r.lost++
 			r.wrong("a change (%s) is delivered and the neighbour never applied it", o.Kind)
 		}
@@ -255,8 +266,22 @@ type recorded struct {
 
 // ends is what the record says of one lookup.
 type ends struct {
-	intent, outcome, other int
-	subjects               map[string]bool
+	intent, outcome, interrupted, withheld int
+	subjects                               map[string]bool
+}
+
+// closed tells whether it has an end.
+func (e ends) closed() bool { return e.outcome+e.interrupted+e.withheld > 0 }
+
+// whole tells whether it has one beginning and one end. An outcome of which the gateway could
+// not learn whether it was kept is withheld, and may have been kept after all.
+func (e ends) whole() bool {
+	return e.intent == 1 && e.outcome <= 1 && e.interrupted+e.withheld <= 1 && (e.outcome+e.interrupted == 1 || e.withheld == 1)
+}
+
+// String counts what there is of it.
+func (e ends) String() string {
+	return fmt.Sprintf("%d intents, %d outcomes, %d interrupted, %d withheld", e.intent, e.outcome, e.interrupted, e.withheld)
 }
 
 // lookups reads the whole record as an auditor does.
@@ -294,8 +319,10 @@ func note(of map[string]*ends, e recorded) {
 		for _, s := range e.Subjects {
 			n.subjects[s.Atena] = true
 		}
-	case "interrupted", "withheld":
-		n.other++
+	case "interrupted":
+		n.interrupted++
+	case "withheld":
+		n.withheld++
 	}
 }
 
@@ -311,7 +338,7 @@ func (w *world) kept(ctx context.Context, given []answer, r *result) error {
 		}
 		open := 0
 		for _, e := range of {
-			if e.outcome+e.other == 0 {
+			if !e.closed() {
 				open++
 			}
 		}
@@ -319,33 +346,27 @@ func (w *world) kept(ctx context.Context, given []answer, r *result) error {
 			break
 		}
 	}
+	r.judgeAnswers(of, given)
+	return nil
+}
+
+// judgeAnswers holds what people were told against the record.
+func (r *result) judgeAnswers(of map[string]*ends, given []answer) {
 	r.answers = len(given)
 	for _, g := range given {
 		e := of[g.lookup]
-		if e == nil || e.intent != 1 || e.outcome != 1 {
+		if e == nil || e.intent != 1 || e.outcome != 1 || e.withheld > 0 || slices.ContainsFunc(g.persons, func(p string) bool { return !e.subjects[p] }) {
 			r.unrecorded++
-			continue
-		}
-		for _, p := range g.persons {
-			if !e.subjects[p] {
-				r.unrecorded++
-				break
-			}
 		}
 	}
-	open, odd := 0, 0
 	for _, e := range of {
 		switch {
-		case e.outcome+e.other == 0:
-			open++
-		case e.intent != 1 || e.outcome+e.other != 1:
-			odd++
+		case !e.whole():
+			r.wrong("a question of the record has %v", e)
+		case e.outcome == 1 && e.withheld == 1:
+			r.doubted++
 		}
 	}
-	if open+odd > 0 {
-		r.wrong("%d questions of the record have no end, %d more than one end or no beginning", open, odd)
-	}
-	return nil
 }
 
 // verify verifies the record against the file of checkpoints of every gateway.

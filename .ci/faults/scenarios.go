@@ -194,8 +194,8 @@ func databaseScenarios() []scenario {
 }
 
 // superuser connects to PostgreSQL past the proxies.
-func (w *world) superuser(ctx context.Context) (*pgx.Conn, error) {
-	c, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", w.servers[engines.Postgres].Port()))
+func (b *bench) superuser(ctx context.Context) (*pgx.Conn, error) {
+	c, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", b.servers[engines.Postgres].Port()))
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}

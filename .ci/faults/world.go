@@ -74,9 +74,6 @@ func (w *world) open(ctx context.Context) error {
 	if err := w.startCity(ctx); err != nil {
 		return err
 	}
-	if err := w.makeTopics(ctx); err != nil {
-		return err
-	}
 	if err := w.firstStart(ctx); err != nil {
 		return err
 	}
@@ -153,8 +150,10 @@ func (w *world) speak(ctx context.Context, env []string, args ...string) (string
 // firstStart lets the demo write its folder and open the people's cases, and ends it.
 func (w *world) firstStart(ctx context.Context) error {
 	args := []string{"demo", "--dir", w.dir, "--addr", "127.0.0.1:0", "--json"}
-	if w.has(engines.Postgres) {
-		args = append(args, "--database", w.database(0))
+	env := w.engineEnv(0)
+	if w.has(engines.Postgres) { // as the owner, who makes the tables
+		args = append(args, "--database", w.database(0, owner), "--schema", w.schema)
+		env = append(env, "KAKEHASHI_DATABASE_URL="+w.database(0, owner))
 	}
 	if w.has(engines.Redis) {
 		args = append(args, "--redis", w.redisURL(0))
@@ -162,7 +161,7 @@ func (w *world) firstStart(ctx context.Context) error {
 	if w.has(engines.Kafka) {
 		args = append(args, "--kafka", w.brokers())
 	}
-	line, cmd, err := w.speak(ctx, w.engineEnv(0), args...)
+	line, cmd, err := w.speak(ctx, env, args...)
 	if err != nil {
 		return err
 	}
@@ -172,11 +171,36 @@ func (w *world) firstStart(ctx context.Context) error {
 	err = json.Unmarshal([]byte(line), &said)
 	w.example = said.Example
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	return errors.Join(err, cmd.Wait())
+	if err := errors.Join(err, cmd.Wait()); err != nil || !w.has(engines.Postgres) {
+		return err
+	}
+	// The gateways run as a role that may do no more than they need.
+	_, err = w.run(ctx, append(w.engineEnv(0), "KAKEHASHI_DATABASE_OWNER_URL="+w.database(0, owner)),
+		"migrate", "--config", filepath.Join(w.dir, "kakehashi.yaml"))
+	return err
 }
 
-func (w *world) database(i int) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", w.postgres[i].port())
+// The roles of PostgreSQL: who makes the tables, and who the gateways run as.
+const (
+	owner    = "kakehashi_owner"
+	ordinary = "kakehashi"
+)
+
+// makeRoles makes both in a server that has none.
+func (b *bench) makeRoles(ctx context.Context) error {
+	c, err := b.superuser(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(ctx, "CREATE ROLE "+owner+" LOGIN; CREATE ROLE "+ordinary+" LOGIN; GRANT CREATE ON DATABASE postgres TO "+owner)
+	if err = errors.Join(err, c.Close(ctx)); err != nil {
+		return fmt.Errorf("make the roles: %w", err)
+	}
+	return nil
+}
+
+func (w *world) database(i int, role string) string {
+	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres", role, w.postgres[i].port())
 }
 
 func (w *world) redisURL(i int) string { return fmt.Sprintf("redis://127.0.0.1:%d", w.redis[i].port()) }
@@ -187,14 +211,15 @@ func (w *world) brokers() string { return fmt.Sprintf("127.0.0.1:%d", w.kafka.po
 func (w *world) engineEnv(i int) []string {
 	var env []string
 	if w.has(engines.Postgres) {
-		env = append(env, "KAKEHASHI_DATABASE_URL="+w.database(i), "KAKEHASHI_DATABASE_SCHEMA="+w.schema,
+		env = append(env, "KAKEHASHI_DATABASE_URL="+w.database(i, ordinary), "KAKEHASHI_DATABASE_SCHEMA="+w.schema,
 			"KAKEHASHI_RECORD_LEASE="+lease.String())
 	}
 	if w.has(engines.Redis) {
 		env = append(env, "KAKEHASHI_REDIS_URL="+w.redisURL(i))
 	}
 	if w.has(engines.Kafka) {
-		env = append(env, "KAKEHASHI_KAFKA_BROKERS="+w.brokers(), "KAKEHASHI_EVENTS_TOPIC="+w.topic)
+		env = append(env, "KAKEHASHI_KAFKA_BROKERS="+w.brokers(), "KAKEHASHI_EVENTS_TOPIC="+w.topic,
+			"KAKEHASHI_EVENTS_NOTICES_TOPIC="+w.topic+".notices")
 	}
 	return env
 }
