@@ -30,8 +30,8 @@ type Hosted struct {
 	Config      string `config:"config,required" format:"path" doc:"この自治体の設定ファイル"`
 	Host        string `config:"host" doc:"この自治体が呼ばれるホスト名（ポートは書きません）。path とどちらか一方"`
 	Path        string `config:"path" doc:"この自治体が呼ばれるパスの先頭（例 /132012）。host とどちらか一方"`
-	MaxRequests int    `config:"max_requests" default:"64" doc:"同時に受け付ける要求の数の上限。ほかの自治体を待たせないための値です"`
-	MaxRate     int    `config:"max_rate" default:"100" doc:"1秒に受け付ける要求の数の上限。ほかの自治体を待たせないための値です"`
+	MaxRequests int    `config:"max_requests" default:"32" doc:"同時に受け付ける要求の数の上限。ほかの自治体を待たせないための値です"`
+	MaxRate     int    `config:"max_rate" default:"50" doc:"1秒に受け付ける要求の数の上限。ほかの自治体を待たせないための値です"`
 
 	File *File `config:"-"` // what Config says
 }

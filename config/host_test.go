@@ -78,7 +78,7 @@ func TestHostReadsEveryMunicipality(t *testing.T) {
 		a.File.Municipality.Code, b.File.Municipality.Code, a.File.Telemetry.OTLPEndpoint, b.File.Database.Path(),
 	}
 	want := []any{
-		"127.0.0.1:9999", 1, "a.example.lg.jp", "/132012", 64, 8, 100, 0,
+		"127.0.0.1:9999", 1, "a.example.lg.jp", "/132012", 32, 8, 50, 0,
 		"999995", "132012", "http://127.0.0.1:4318", filepath.Join(dir, "b/data/kakehashi.db"),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -13,6 +13,7 @@ import (
 
 	"kakehashi/config"
 	"kakehashi/internal/fault"
+	"kakehashi/internal/logline"
 )
 
 // hosted is one municipality of a host: its set while it lives, and the way to it.
@@ -34,6 +35,7 @@ func newHosted(at config.Hosted, log *slog.Logger) *hosted {
 
 // build builds the set as serve does for a municipality alone.
 func (h *hosted) build(ctx context.Context) (*set, error) {
+	ctx = logline.WithMunicipality(ctx, h.code)
 	cfg := *h.at.File
 	cfg.Listen.Base = h.at.Path
 	return newSet(ctx, &cfg, h.log, nil)
@@ -48,6 +50,7 @@ const (
 // run runs the set until ctx ends. A set that fails is built anew, after ever longer pauses;
 // meanwhile the municipality's requests are refused and all others' go on.
 func (h *hosted) run(ctx context.Context, l *living) error {
+	ctx = logline.WithMunicipality(ctx, h.code)
 	for {
 		err := l.set.run(ctx, door{open: l.open, shut: l.shutUp})
 		h.now.Store(nil)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"kakehashi/internal/logline"
 	"kakehashi/internal/manual"
 )
 
@@ -88,6 +89,7 @@ func (h *hosted) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.leave()
+	r = r.WithContext(logline.WithMunicipality(r.Context(), h.code))
 	switch {
 	case r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		h.metrics.ServeHTTP(w, r)

@@ -26,6 +26,16 @@ const Unnumbered = "KKH9011"
 // Code gives the attribute that says the message number of an event.
 func Code(code string) slog.Attr { return slog.String("code", code) }
 
+// municipality is the key of a context's label.
+type municipality struct{}
+
+// WithMunicipality gives a context whose events bear the code of a municipality, for a
+// process that serves several: what a package tells by the process's own log is then that
+// one's too. It changes what is logged and nothing else.
+func WithMunicipality(ctx context.Context, code string) context.Context {
+	return context.WithValue(ctx, municipality{}, code)
+}
+
 // Options choose the form of the lines. The zero value writes plain lines from Info up.
 type Options struct {
 	JSON  bool   // an object a line, with the same fields
@@ -118,6 +128,9 @@ func (h *Handler) event(ctx context.Context, r slog.Record) *event {
 		}
 		e.take(a)
 		return true
+	}
+	if code, ok := ctx.Value(municipality{}).(string); ok {
+		e.add("municipality", code)
 	}
 	for _, a := range h.attrs {
 		take(a)

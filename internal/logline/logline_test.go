@@ -240,3 +240,14 @@ func TestLinesOfManyWritersDoNotMix(t *testing.T) {
 		}
 	}
 }
+
+// What is told under a municipality's context bears its code, once.
+func TestMunicipalityOfAContext(t *testing.T) {
+	ctx := logline.WithMunicipality(t.Context(), "132012")
+	if got := write(ctx, t, logline.Options{}, "KKH2120"); !strings.Contains(got, " KKH2120-W municipality=132012 ") {
+		t.Errorf("got %s", got)
+	}
+	if got := write(ctx, t, logline.Options{}, "KKH2120", slog.String("municipality", "132012")); strings.Count(got, "municipality") != 1 {
+		t.Errorf("got %s", got)
+	}
+}
