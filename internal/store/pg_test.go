@@ -330,3 +330,81 @@ func TestSchemaShowsWhatWasAdded(t *testing.T) {
 		t.Errorf("a partition as it should be is shown: %s", got)
 	}
 }
+
+func TestNumberIsReadInATransactionAlone(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		read := func(ctx context.Context, tx *store.Tx) error {
+			for want := range int64(3) { // its statement is used again
+				n, err := tx.Number(ctx, "SELECT count(*) + $1 FROM audit_queue", want)
+				if err != nil || n != want {
+					return fault.New(fault.Internal, "got %d and %w, want %d", n, err, want)
+				}
+			}
+			if _, err := tx.Number(ctx, "SELECT 'word'"); !fault.Is(err, fault.Internal) {
+				t.Errorf("a word: got %v, want Internal", err)
+			}
+			return nil
+		}
+		if err := store.WithTx(t.Context(), db, read); err != nil {
+			t.Error(err)
+		}
+		if err := store.Read(t.Context(), db, read); !fault.Is(err, fault.Internal) {
+			t.Errorf("on a snapshot: got %v, want Internal", err)
+		}
+	})
+}
+
+func TestReadOnlyBesideGateways(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		db := at.Open(t)
+		addCase(t, db, "A")
+		reader, err := store.OpenReadOnly(t.Context(), at.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		if got := countCases(t, reader); got != 1 {
+			t.Errorf("cases: got %d, want 1", got)
+		}
+		addCase(t, db, "B")
+		if got := countCases(t, reader); got != 2 {
+			t.Errorf("cases: got %d, want 2", got)
+		}
+		err = store.WithTx(t.Context(), reader, func(context.Context, *store.Tx) error { return nil })
+		wantKind(t, err, fault.Internal, "")
+		if err := reader.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Whoever waits for a lock keeps nobody from reading, and comes to its turn.
+func TestMoreWritersThanConnections(t *testing.T) {
+	at := storetest.Postgres(t)
+	at.Config.Pool = 2
+	db := at.Open(t)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+				if err := tx.Lock(ctx, "ledger"); err != nil {
+					return err
+				}
+				countCases(t, db)
+				_, err := tx.Exec(ctx, newCase, fmt.Sprint(i), "", "", "")
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := countCases(t, db); n != 20 {
+		t.Errorf("cases: got %d, want 20", n)
+	}
+	if s := db.Stats(); s.InUse != 0 || s.Max != 2 {
+		t.Errorf("stats: %+v", s)
+	}
+}

@@ -83,6 +83,7 @@ func classifyQuiet(err error) error {
 // stateError is a SQLSTATE, which is all that leaves of what the server says.
 type stateError string
 
+// Error names it.
 func (e stateError) Error() string { return "SQLSTATE " + string(e) }
 
 // broken tells whether the connection, not the statement, is what failed.

@@ -27,6 +27,11 @@ type pgTx struct {
 
 // withTxPG is WithTx on PostgreSQL. Any number run at the same time, at READ COMMITTED.
 func withTxPG(ctx context.Context, c *cluster, f func(context.Context, *Tx) error) error {
+	release, err := c.writers.take(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer release()
 	conn, err := c.acquire(ctx, c.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"))
 	if err != nil {
 		return err
@@ -193,12 +198,11 @@ func (tx *Tx) queryPG(ctx context.Context, query string, args []any) (*Rows, err
 
 // readPG is Read on PostgreSQL.
 func readPG(ctx context.Context, c *cluster, f func(context.Context, *Tx) error) error {
-	select {
-	case c.readers <- struct{}{}:
-		defer func() { <-c.readers }()
-	case <-ctx.Done():
-		return fmt.Errorf("wait to read: %w", classify(ctx.Err()))
+	release, err := c.readers.take(ctx, c)
+	if err != nil {
+		return err
 	}
+	defer release()
 	conn, err := c.acquire(ctx, c.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
 	if err != nil {
 		return err
@@ -222,20 +226,19 @@ func queryPG(ctx context.Context, c *cluster, query string, args []any) (*Rows, 
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case c.readers <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait to read: %w", classify(ctx.Err()))
-	}
-	rows, err := c.query(ctx, query, values)
+	release, err := c.readers.take(ctx, c)
 	if err != nil {
-		<-c.readers
+		return nil, err
+	}
+	rows, err := c.query(ctx, query, values, release)
+	if err != nil {
+		release()
 		return nil, err
 	}
 	return rows, nil
 }
 
-func (c *cluster) query(ctx context.Context, query string, values []any) (*Rows, error) {
+func (c *cluster) query(ctx context.Context, query string, values []any, release func()) (*Rows, error) {
 	var begin []string
 	if c.cfg.Pooler {
 		begin = []string{c.begin("BEGIN READ ONLY")}
@@ -246,23 +249,24 @@ func (c *cluster) query(ctx context.Context, query string, values []any) (*Rows,
 			return nil, err
 		}
 		within, cancel := c.patience(ctx)
+		t := &pgTx{c: c, conn: conn, snapshot: c.cfg.Pooler}
+		end := func() {
+			cancel()
+			t.giveBack(ctx)
+		}
 		rows, err := conn.Query(within, query, values...)
 		first := err == nil && rows.Next()
 		if err == nil && !first {
 			err = rows.Err()
 		}
 		if err == nil {
-			t := &pgTx{c: c, conn: conn, snapshot: c.cfg.Pooler}
 			return &Rows{pg: &pgRows{rows: rows, peeked: true, first: first, settle: t.judge(within), end: func() {
-				cancel()
-				t.giveBack(ctx)
-				<-c.readers
+				end()
+				release()
 			}}}, nil
 		}
-		t := &pgTx{c: c, conn: conn, snapshot: c.cfg.Pooler}
 		meant := t.judge(within)(err)
-		cancel()
-		t.giveBack(ctx)
+		end()
 		if !again || !broken(err) || ctx.Err() != nil {
 			return nil, meant
 		}
@@ -314,14 +318,17 @@ func hash32(text string) int32 {
 // integer is a whole number for whatever type the statement has it as.
 type integer int64
 
+// Int64Value gives it to a column of numbers.
 func (n integer) Int64Value() (pgtype.Int8, error) {
 	return pgtype.Int8{Int64: int64(n), Valid: true}, nil
 }
 
+// TextValue gives it to a column of texts.
 func (n integer) TextValue() (pgtype.Text, error) {
 	return pgtype.Text{String: fmt.Sprint(int64(n)), Valid: true}, nil
 }
 
+// BoolValue gives it where yes or no is asked for: everything but 0 is yes.
 func (n integer) BoolValue() (pgtype.Bool, error) { return pgtype.Bool{Bool: n != 0, Valid: true}, nil }
 
 // unfitText tells whether PostgreSQL cannot hold a text.

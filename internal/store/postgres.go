@@ -18,7 +18,8 @@ import (
 type cluster struct {
 	cfg      Config
 	pool     *pgxpool.Pool
-	readers  chan struct{} // a place for each reader: one connection fewer than there are
+	readers  places // fewer than there are connections, so that one is left to write
+	writers  places // fewer than there are connections, so that one is left to read
 	readOnly bool
 	closed   atomic.Bool
 	wides    sync.Map // INSERT to wide
@@ -111,7 +112,7 @@ func newCluster(ctx context.Context, cfg Config, readOnly bool) (*cluster, error
 	if !readOnly {
 		readers-- // one is left to write
 	}
-	c := &cluster{cfg: cfg, pool: pool, readOnly: readOnly, readers: make(chan struct{}, readers)}
+	c := &cluster{cfg: cfg, pool: pool, readOnly: readOnly, readers: make(places, readers), writers: make(places, cfg.Pool-1)}
 	c.bells = newBells(ctx, c)
 	return c, nil
 }
@@ -131,6 +132,21 @@ func (c *cluster) patience(ctx context.Context) (context.Context, context.Cancel
 // detached is patience for what is to be finished whatever becomes of ctx.
 func (c *cluster) detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), c.cfg.ConnectTimeout+grace)
+}
+
+// places are how many may be at something at once.
+type places chan struct{}
+
+// take waits for a place, at most as long as a statement may take.
+func (p places) take(ctx context.Context, c *cluster) (release func(), err error) {
+	ctx, cancel := c.patience(ctx)
+	defer cancel()
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a connection: %w", classify(ctx.Err()))
+	}
 }
 
 // acquire gives a connection of the pool on which statement, which begins something and

@@ -1,14 +1,24 @@
 // Package store opens the database, brings its schema up to date and runs transactions;
 // it knows no table.
 //
-// One [DB] is one file of SQLite, used by one running gateway: a lock beside the file
-// keeps a second one out. There is one writer at a time, so [WithTx] waits for its turn,
-// and as many readers as the configuration says, each with a snapshot ([Read]). Neither
-// keeps the other waiting.
+// One [DB] is either of two.
 //
-// SQL is written with $1, $2 … and in the language that SQLite and PostgreSQL share.
-// What is SQLite's alone (how it is opened, what its errors mean, how one of its
-// connections is driven) stands in sqlite.go.
+// A file of SQLite, used by one running gateway: a lock beside the file keeps a second one
+// out. There is one writer at a time, so [WithTx] waits for its turn, and as many readers
+// as the configuration says, each with a snapshot ([Read]). Neither keeps the other waiting.
+//
+// A schema of a PostgreSQL server, used by any number of gateways at once, each with a pool
+// of connections. Its tables may belong to another role than the gateway's ([Migrate],
+// [GatewayGrants]). Gateways tell each other by [DB.Ring] that there is something to do.
+// Every wait there has an end: of a statement, of a lock, of a connection, of a server that
+// stands still.
+//
+// SQL is written with $1, $2 … and in the language that the two share; where they differ,
+// the package that owns the table asks [Tx.Engine]. Cells are the same in both: numbers,
+// texts compared by their bytes, and bytes; a moment is a text or a number as its table
+// says, yes or no is 1 or 0. What is SQLite's alone (how it is opened, what its errors
+// mean, how one of its connections is driven) stands in sqlite.go and writer.go, what is
+// PostgreSQL's in postgres.go and the files that begin with pg.
 package store
 
 import (

@@ -28,8 +28,13 @@ type inTx struct{}
 func InTx(ctx context.Context) bool { return ctx.Value(inTx{}) != nil }
 
 // WithTx runs f once, in a transaction: nil commits, an error takes everything back and
-// is returned. It waits for its turn to write as long as ctx lives; once f has returned
-// nil, the transaction is committed whatever becomes of ctx.
+// is returned. It waits for its turn to write, on PostgreSQL for a connection, as long as
+// ctx lives; once f has returned nil, the transaction is committed whatever becomes of ctx.
+//
+// On SQLite one transaction writes at a time. On PostgreSQL any number do, at READ
+// COMMITTED, in this process and in others: what must not happen at the same time is kept
+// apart by rows that are locked, by unique keys, or by Tx.Lock. Whoever was chosen to give
+// way is told Unavailable, reason busy.
 //
 // An error of kind Unsure means that the transaction may have been committed; with every
 // other nothing happened. Inside a transaction it is Internal: the inner one would wait
@@ -101,13 +106,18 @@ func (tx *Tx) commit(ctx context.Context) error {
 // once is the argument of a statement that is executed once, without arguments.
 var once = [][]any{nil}
 
-// Exec runs one statement and gives how many rows it changed. A rule of the schema that
-// forbids it is a Conflict, and the transaction goes on.
+// Exec runs one statement, in one round trip, and gives how many rows it changed. A rule of
+// the schema that forbids it is a Conflict. On SQLite the transaction goes on after it; on
+// PostgreSQL, as after any failure there, it has ended: every further statement gives the
+// same error, and WithTx takes everything back. Who has to go on says ON CONFLICT DO NOTHING
+// and looks at the number of rows.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	return tx.write(ctx, query, [][]any{args})
 }
 
-// Bulk runs one statement once for each row of arguments.
+// Bulk runs one statement once for each row of arguments, in their order. On PostgreSQL it
+// takes one round trip: an INSERT whose VALUES are the arguments alone, with or without ON
+// CONFLICT DO NOTHING, becomes one statement for all rows.
 func (tx *Tx) Bulk(ctx context.Context, query string, rows [][]any) error {
 	_, err := tx.write(ctx, query, rows)
 	return err

@@ -75,29 +75,3 @@ func TestBulkKeepsEveryRow(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestNumberIsReadInATransactionAlone(t *testing.T) {
-	db, err := Open(t.Context(), File(filepath.Join(t.TempDir(), "k.db")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	read := func(ctx context.Context, tx *Tx) error {
-		for want := range int64(3) { // its statement is used again
-			n, err := tx.Number(ctx, "SELECT count(*) + $1 FROM audit_queue", want)
-			if err != nil || n != want {
-				return fault.New(fault.Internal, "got %d and %w, want %d", n, err, want)
-			}
-		}
-		if _, err := tx.Number(ctx, "SELECT 'word'"); !fault.Is(err, fault.Internal) {
-			t.Errorf("a word: got %v, want Internal", err)
-		}
-		return nil
-	}
-	if err := WithTx(t.Context(), db, read); err != nil {
-		t.Error(err)
-	}
-	if err := Read(t.Context(), db, read); !fault.Is(err, fault.Internal) {
-		t.Errorf("on a snapshot: got %v, want Internal", err)
-	}
-}
