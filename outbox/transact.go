@@ -104,6 +104,11 @@ func (r *relay) write(ctx context.Context, locked bool, f func(ctx context.Conte
 					return fmt.Errorf("lock the ledger: %w", err)
 				}
 			}
+			if r.q.shared {
+				if _, err := tx.Exec(ctx, byIndex); err != nil {
+					return fmt.Errorf("prepare to write: %w", err)
+				}
+			}
 			return f(ctx, tx, locked)
 		})
 		_, needs := errors.AsType[needsLedger](err)
