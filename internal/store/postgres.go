@@ -47,6 +47,8 @@ func openPG(ctx context.Context, cfg Config) (*DB, error) {
 
 // openReadOnlyPG opens a schema for reading alone. One that does not exist is NotFound.
 func openReadOnlyPG(ctx context.Context, cfg Config) (*DB, error) {
+	// Whoever reads everything may have the server sort it first.
+	cfg.StatementTimeout = max(cfg.StatementTimeout, 10*time.Minute)
 	c, err := newCluster(ctx, cfg, true)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,19 @@ type proxy struct {
 	// was passed on, 2 nothing passes in either direction.
 	fate atomic.Int32
 	all  sync.WaitGroup
-	life context.Context
+
+	mu   sync.Mutex
+	ends []func() // of the connections that there are
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end()
+	}
+	p.ends = nil
 }
 
 func startProxy(t *testing.T, at *storetest.Place) *proxy {
@@ -37,14 +49,13 @@ func startProxy(t *testing.T, at *storetest.Place) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	p := &proxy{listener: l, server: u.Host, life: ctx}
+	p := &proxy{listener: l, server: u.Host}
 	u.Host = l.Addr().String()
 	at.Config.URL = u.String()
 	p.all.Go(p.accept)
 	t.Cleanup(func() {
-		cancel()
 		_ = l.Close()
+		p.cut()
 		p.all.Wait()
 	})
 	return p
@@ -62,7 +73,9 @@ func (p *proxy) accept() {
 			continue
 		}
 		end := sync.OnceFunc(func() { _, _ = client.Close(), server.Close() })
-		context.AfterFunc(p.life, end)
+		p.mu.Lock()
+		p.ends = append(p.ends, end)
+		p.mu.Unlock()
 		p.all.Go(func() { defer end(); p.pass(server, client, end) })
 		p.all.Go(func() { defer end(); p.pass(client, server, func() {}) })
 	}
@@ -129,6 +142,7 @@ func TestServerThatStandsStill(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	p.fate.Store(0)
+	p.cut() // what went into the void does not come back
 	addCase(t, db, "B")
 	if n := countCases(t, db); n != 1 {
 		t.Errorf("cases: got %d, want 1", n)

@@ -66,7 +66,7 @@ type Config struct {
 	StatementTimeout  time.Duration `config:"statement_timeout" default:"30s" doc:"（PostgreSQL）1つの文を待つ時間の上限"`
 	LockTimeout       time.Duration `config:"lock_timeout" default:"10s" doc:"（PostgreSQL）ほかの処理の終わりを待つ時間の上限"`
 	ConnectTimeout    time.Duration `config:"connect_timeout" default:"5s" doc:"（PostgreSQL）つながるまで待つ時間の上限"`
-	TLS               string        `config:"tls" enum:"verify-full,verify-ca,require,off" doc:"（PostgreSQL）通信の暗号化。省くと verify-full、同じ機械の中なら off"`
+	TLS               string        `config:"tls" enum:"verify-full|verify-ca|require|off" doc:"（PostgreSQL）通信の暗号化。省くと verify-full、同じ機械の中なら off"`
 	TLSCA             string        `config:"tls_ca" format:"path" doc:"（PostgreSQL）サーバーの証明書を出した認証局の証明書"`
 	Pooler            bool          `config:"pooler" doc:"（PostgreSQL）間に PgBouncer（トランザクション単位）があれば true"`
 }
