@@ -6,11 +6,14 @@ import (
 	"strconv"
 
 	"kakehashi/adapters/address"
+	"kakehashi/adapters/events"
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
+	"kakehashi/internal/inbox"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
+	"kakehashi/internal/volatile"
 	"kakehashi/internal/web"
 	"kakehashi/internal/wire"
 	"kakehashi/outbox"
@@ -22,6 +25,10 @@ type File struct {
 	Municipality Municipality      `config:"municipality" doc:"自治体"`
 	Listen       web.Config        `config:"listen" doc:"APIと画面を公開するところ"`
 	Database     store.Config      `config:"database" doc:"データベース"`
+	Redis        volatile.Config   `config:"redis" doc:"Redis（無くてもよい。失われてよいものだけを置きます）"`
+	Kafka        events.Connection `config:"kafka" doc:"Kafka（無くてもよい）"`
+	Events       events.Config     `config:"events" doc:"台帳の変更の知らせと、庁内の各システムからの異動通知"`
+	Inbox        inbox.Config      `config:"inbox" doc:"異動通知の受信箱"`
 	Record       audit.Config      `config:"record" doc:"記録（監査証跡）の鍵と控え"`
 	Staff        staff.Config      `config:"staff" doc:"だれのトークンを信頼し、だれに何の役割を認めるか"`
 	Procedures   []staff.Procedure `config:"procedures,required" doc:"事務手続ごとに見てよい項目と根拠法令"`
@@ -124,6 +131,9 @@ func (f File) Validate() error {
 	if most := f.Neighbours.Address.Concurrency; f.Outbox.InFlight > most && most > 0 {
 		// The rest would be refused by our own limit, which looks like trouble of the neighbour's.
 		wrong = append(wrong, unfit("outbox.in_flight", "neighbours.address.concurrency 以下にしてください"))
+	}
+	if err := events.Check(f.Kafka, f.Events); err != nil {
+		wrong = append(wrong, unfit("kafka.brokers", "events で知らせる相手か異動通知の取り込みを設定したときは、ブローカーを書いてください"))
 	}
 	return errors.Join(wrong...)
 }

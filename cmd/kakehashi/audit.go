@@ -74,17 +74,24 @@ func verifyInput(dir, publicKey, checkpoints string, publicOnly bool) (audit.Ver
 	if err != nil {
 		return audit.VerifyInput{}, err
 	}
-	in := audit.VerifyInput{DB: f.Database, Checkpoints: f.Record.CheckpointsFile, PublicKeyFile: f.Record.PublicKeyFile}
+	in := inputOf(f)
 	if publicKey != "" {
 		in.PublicKeyFile = publicKey
 	}
 	if checkpoints != "" {
 		in.Checkpoints = checkpoints
 	}
-	if !publicOnly {
-		in.MACKeyFile = f.Record.MACKeyFile
+	if publicOnly {
+		in.MACKeyFile = ""
 	}
 	return in, nil
+}
+
+// inputOf gives a configuration's record, with every key.
+func inputOf(f *config.File) audit.VerifyInput {
+	return audit.VerifyInput{
+		DB: f.Database, Checkpoints: f.Record.CheckpointsFile, PublicKeyFile: f.Record.PublicKeyFile, MACKeyFile: f.Record.MACKeyFile,
+	}
 }
 
 // loadFolder reads the configuration of a gateway's folder.

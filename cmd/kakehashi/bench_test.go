@@ -207,7 +207,7 @@ func newRivals(b *testing.B) *rivals {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = issuer.Close() })
-	if err := demoFiles(city, dir); err != nil {
+	if err := demoFiles(city, dir, demoOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	cfg, err := loadConfig(filepath.Join(dir, configFile))

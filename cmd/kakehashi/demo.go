@@ -46,23 +46,30 @@ type example struct {
 }
 
 func demoCommand(s streams) *cobra.Command {
-	var dir, addr string
-	var asJSON bool
+	var on demoOptions
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "架空の市で、ゲートウェイの全体を動かします",
 		Long: `組み込みのデータベースと、架空の市の相手先（住民基本台帳・税務・団体内統合宛名・職員認証）で、
 ゲートウェイの全体を動かします。ネットワークは使いません。データはすべて架空です。
-同じ --dir で始めると、前回の続きから動きます。`,
-		Example: "  kakehashi demo\n  kakehashi demo --dir DIR --addr 127.0.0.1:0 --json",
-		Args:    noArguments,
+同じ --dir で始めると、前回の続きから動きます。
+
+--database、--redis、--kafka を付けると、本物のエンジンの上で動きます。新しい --dir のときだけ選べ、
+フォルダーの設定（kakehashi.yaml）に書かれます。Kafka には、要るトピックがなければ作ります。`,
+		Example: "  kakehashi demo\n  kakehashi demo --dir DIR --addr 127.0.0.1:0 --json\n" +
+			"  kakehashi demo --database postgres://postgres@127.0.0.1:5432/postgres --redis redis://127.0.0.1:6379 --kafka 127.0.0.1:9092",
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return demo(c.Context(), dir, addr, asJSON, s)
+			return demo(c.Context(), on, s)
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", "", "データを置くフォルダー（省くと新しい一時フォルダー）")
-	c.Flags().StringVar(&addr, "addr", "127.0.0.1:0", "APIと画面のアドレス（ポート0は空いているポート）")
-	c.Flags().BoolVar(&asJSON, "json", false, "用意ができたら、標準出力にJSONを1行だけ出します")
+	c.Flags().StringVar(&on.dir, "dir", "", "データを置くフォルダー（省くと新しい一時フォルダー）")
+	c.Flags().StringVar(&on.addr, "addr", "127.0.0.1:0", "APIと画面のアドレス（ポート0は空いているポート）")
+	c.Flags().BoolVar(&on.json, "json", false, "用意ができたら、標準出力にJSONを1行だけ出します")
+	c.Flags().StringVar(&on.database, "database", "", "PostgreSQL のURL（postgres://利用者@ホスト:ポート/データベース名）。省くと組み込みの SQLite")
+	c.Flags().StringVar(&on.schema, "schema", "", "PostgreSQL のスキーマ（省くと kakehashi）")
+	c.Flags().StringVar(&on.redis, "redis", "", "Redis のURL（redis://ホスト:ポート）")
+	c.Flags().StringSliceVar(&on.kafka, "kafka", nil, "Kafka のブローカー（ホスト:ポート。コンマで区切って並べられます）")
 	c.AddCommand(demoTokenCommand(s))
 	return c
 }
@@ -93,12 +100,20 @@ func demoTokenCommand(s streams) *cobra.Command {
 	return c
 }
 
+// demoOptions are what a demo is started with.
+type demoOptions struct {
+	dir, addr               string
+	json                    bool
+	database, schema, redis string
+	kafka                   []string
+}
+
 // demo runs the whole gateway until ctx ends.
-func demo(ctx context.Context, dir, addr string, asJSON bool, s streams) error {
-	if !asJSON {
+func demo(ctx context.Context, on demoOptions, s streams) error {
+	if !on.json {
 		_, _ = fmt.Fprintln(s.out, "架空市を用意しています…")
 	}
-	dir, err := demoFolder(dir)
+	dir, err := demoFolder(on.dir)
 	if err != nil {
 		return err
 	}
@@ -109,14 +124,17 @@ func demo(ctx context.Context, dir, addr string, asJSON bool, s streams) error {
 	if neighbours != nil {
 		defer func() { _ = neighbours.Close() }()
 	}
-	if err := demoFiles(city, dir); err != nil {
+	if err := demoFiles(city, dir, on); err != nil {
 		return err
 	}
 	cfg, err := loadConfig(filepath.Join(dir, configFile))
 	if err != nil {
 		return err
 	}
-	l, err := listenOn(ctx, addr)
+	if err := demoTopics(ctx, cfg); err != nil {
+		return err
+	}
+	l, err := listenOn(ctx, on.addr)
 	if err != nil {
 		return err
 	}
@@ -128,7 +146,7 @@ func demo(ctx context.Context, dir, addr string, asJSON bool, s streams) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	return one.serveDemo(ctx, demoRun{dir: dir, city: city, listener: l, json: asJSON, streams: s})
+	return one.serveDemo(ctx, demoRun{dir: dir, city: city, listener: l, json: on.json, streams: s})
 }
 
 // demoConsole makes the pages, filled in with a persona's case.
@@ -252,9 +270,12 @@ func demoNeighbours(ctx context.Context, dir string) (*sandbox.Running, *sandbox
 
 // demoFiles writes keys and configuration the first time, the configuration last, so that
 // a folder with one is complete.
-func demoFiles(city *sandbox.City, dir string) error {
+func demoFiles(city *sandbox.City, dir string, on demoOptions) error {
 	path := filepath.Join(dir, configFile)
 	if _, err := os.Stat(path); err == nil {
+		if on.database+on.schema+on.redis != "" || len(on.kafka) > 0 {
+			return usage{errors.New("このフォルダーには設定があります。エンジンは kakehashi.yaml の database、redis、kafka で選んでください")}
+		}
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
@@ -272,7 +293,7 @@ func demoFiles(city *sandbox.City, dir string) error {
 			return err
 		}
 	}
-	return writeConfig(dir, demoConfig(city, dir))
+	return writeConfig(dir, demoEngines(demoConfig(city, dir), on))
 }
 
 // writeConfig writes a folder's configuration and its schema. Paths below the folder are

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,10 +136,12 @@ func filledFinding(cfg *config.File) finding {
 	return finding{"記入", "ok", "要記入の値は残っていません"}
 }
 
-// diskFinding warns when less is left than the database may still grow.
+// diskFinding warns when less is left than the database may still grow; on PostgreSQL, where
+// the database's disk is another's to watch, than the file of checkpoints needs.
 func diskFinding(cfg *config.File) finding {
+	folder := filepath.Dir(cmp.Or(cfg.Database.Path(), cfg.Record.CheckpointsFile))
 	var fs unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(cfg.Database.Path()), &fs); err != nil {
+	if err := unix.Statfs(folder, &fs); err != nil {
 		return finding{"空き容量", "failed", "調べられません"}
 	}
 	free := fs.Bavail * uint64(max(fs.Bsize, 0))
@@ -204,12 +207,31 @@ func gatewayFindings(ctx context.Context, at *server) []finding {
 	gateway.http.Timeout = 2 * probeTimeout
 	var probe struct {
 		LookupID string `json:"lookup_id"`
+		Engines  []struct {
+			Name   string `json:"name"`
+			OK     bool   `json:"ok"`
+			Code   string `json:"code"`
+			Text   string `json:"text"`
+			Millis int64  `json:"ms"`
+		} `json:"engines"`
 	}
 	err = gateway.post(ctx, "/v1/probe", struct{}{}, &probe)
 	end, refused := errors.AsType[*ending](err)
 	switch {
 	case err == nil:
-		return append(list, finding{findingRecord, "ok", "1件書いて読み返しました（" + probe.LookupID + "）"})
+		list = append(list, finding{findingRecord, "ok", "1件書いて読み返しました（" + probe.LookupID + "）"})
+		for _, e := range probe.Engines {
+			name := map[string]string{"redis": "Redis", "kafka": "Kafka"}[e.Name]
+			switch {
+			case !e.OK:
+				list = append(list, finding{name, "warning", e.Code + " " + e.Text})
+			case e.Code != "":
+				list = append(list, finding{name, "ok", fmt.Sprintf("つながります（%d ms）。%s %s", e.Millis, e.Code, e.Text)})
+			default:
+				list = append(list, finding{name, "ok", fmt.Sprintf("書いて読み返しました（%d ms）", e.Millis)})
+			}
+		}
+		return list
 	case refused && (end.code == exitRecord || end.code == exitInternal):
 		return append(list, finding{findingRecord, "failed", err.Error()})
 	default: // it was not tried: no token, no right, no gateway

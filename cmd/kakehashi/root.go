@@ -56,7 +56,7 @@ func rootCommand(s streams) *cobra.Command {
 	root.AddCommand(
 		demoCommand(s), initCommand(s), serveCommand(s), sandboxCommand(s),
 		findCommand(s), lookupCommand(s), beneficiaryCommand(s), outboxCommand(s), auditCommand(s),
-		configCommand(s), mappingCommand(s), doctorCommand(s), backupCommand(s),
+		configCommand(s), mappingCommand(s), doctorCommand(s), migrateCommand(s), backupCommand(s),
 		messageCommand(s), versionCommand(s),
 	)
 	root.SetHelpCommand(&cobra.Command{Use: "help [コマンド]", Short: "説明を表示します", Hidden: true,

@@ -16,12 +16,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kakehashi/adapters/address"
+	"kakehashi/adapters/events"
 	"kakehashi/adapters/residents"
 	"kakehashi/adapters/tax"
 	"kakehashi/config"
 	"kakehashi/internal/audit"
 	"kakehashi/internal/fault"
 	"kakehashi/internal/gateway"
+	"kakehashi/internal/inbox"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
@@ -64,7 +66,11 @@ type set struct {
 	residents *residents.Client
 	tax       *tax.Client
 	address   *address.Client
+	volatile  *volatile.Store
+	publisher *events.Publisher // nil: nothing is published
+	consumer  *events.Consumer  // nil: no notices are read from Kafka
 	outbox    *outbox.Queue
+	inbox     *inbox.Box
 	gateway   *gateway.Gateway
 	web       *web.Web
 	closers   []func(context.Context) error // run backwards
@@ -102,14 +108,23 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 	s.closers = append(s.closers, func(context.Context) error { s.keys.Close(); return nil })
 	s.tokens = staff.NewVerifier(cfg.Staff, s.keys)
 
+	if err = s.shared(keys); err != nil {
+		return nil, err
+	}
 	if err = s.neighbours(); err != nil {
+		return nil, err
+	}
+	if err = s.kafka(keys); err != nil {
 		return nil, err
 	}
 	if err = s.queue(keys); err != nil {
 		return nil, err
 	}
+	if err = s.notices(keys); err != nil {
+		return nil, err
+	}
 	s.gateway = gateway.New(cfg.Lookup, gateway.Rooms{
-		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox,
+		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox, Inbox: s.inbox,
 		Sources: []gateway.Neighbour{
 			{System: ledger.Residents, Source: s.residents},
 			{System: ledger.Tax, Source: s.tax},
@@ -117,11 +132,15 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		},
 		Finder: s.address, Shield: s.residents,
 	})
-	if err = s.telemetry.gauges(s.breakerStates, s.recordStats, s.outbox.Summary); err != nil {
+	err = s.telemetry.gauges(readings{
+		breakers: s.breakerStates, record: s.record.Stats, owed: s.outbox.Summary, notices: s.inbox.Summary,
+		pool: s.db.Stats, redis: s.volatile.Counts,
+	})
+	if err != nil {
 		return nil, err
 	}
 	s.web, err = web.New(cfg.Listen, web.Rooms{
-		Gateway: s.gateway, Tokens: s.tokens, Breakers: s.breakers, Ready: s.ready,
+		Gateway: s.gateway, Tokens: s.tokens, Breakers: s.breakers, Ready: s.ready, Prove: s.prove,
 		Metrics: s.telemetry.handler, Log: log, Traces: s.telemetry.tracer, Meters: s.telemetry.meter, Console: console,
 	})
 	return s, err
@@ -142,7 +161,7 @@ func (s *set) neighbours() (err error) {
 	if err != nil {
 		return err
 	}
-	rooms := wire.Rooms{Tokens: volatile.NewTokens(), Tracer: s.telemetry.tracer, Meter: s.telemetry.meter, Log: s.log}
+	rooms := wire.Rooms{Tokens: s.volatile.Tokens(), Tracer: s.telemetry.tracer, Meter: s.telemetry.meter, Log: s.log}
 	n := s.cfg.Neighbours
 	if s.residents, err = residents.New(residents.Config(n.Residents), tables, rooms); err != nil {
 		return err
@@ -158,23 +177,6 @@ func (s *set) neighbours() (err error) {
 	}
 	s.closers = append(s.closers, func(context.Context) error { s.tax.Close(); return nil })
 	return nil
-}
-
-// queue builds the outbox: who is told of which changes. One gateway alone has an SQLite
-// database open, so whatever is in flight when it starts is an orphan of the one before.
-func (s *set) queue(keys audit.Keys) error {
-	key, err := keys.Derive("outbox")
-	if err != nil {
-		return err
-	}
-	s.outbox, err = outbox.New(s.cfg.Outbox, outbox.Rooms{
-		DB: s.db, Record: s.record, Key: key, Exclusive: true, Restored: s.record.Behind(), Log: s.log,
-		Routes: []outbox.Route{{
-			// The public interface says nothing of keys (API74), so none is relied upon.
-			Destination: string(ledger.Address), Kinds: ledger.ChangeKinds(), To: s.address,
-		}},
-	})
-	return err
 }
 
 // loadTables gives the built-in code tables, and in their place those that lie in the
@@ -195,81 +197,6 @@ func loadTables(folder string) (*mapping.Tables, error) {
 		}
 	}
 	return mapping.LoadTables(files)
-}
-
-// states gives the breaker of every target.
-func (s *set) states() []wire.BreakerState {
-	return slices.Concat(s.residents.Breakers(), s.tax.Breakers(), s.address.Breakers())
-}
-
-func (s *set) breakers() []web.Breaker {
-	var list []web.Breaker
-	for _, b := range s.states() {
-		list = append(list, web.Breaker{Target: b.Target, State: b.State.String(), Since: b.Since, NextProbe: b.NextProbe, Failures: b.Failures})
-	}
-	return list
-}
-
-// breakerStates gives the numbers of the gauge: 0 closed, 1 half-open, 2 open.
-func (s *set) breakerStates() map[string]int64 {
-	states := map[string]int64{}
-	for _, b := range s.states() {
-		states[b.Target] = int64(b.State)
-	}
-	return states
-}
-
-func (s *set) recordStats(ctx context.Context) (entries, unsealed int64, writable bool) {
-	stats, err := s.record.Stats(ctx)
-	if err != nil {
-		return 0, 0, false
-	}
-	return stats.Entries, stats.Entries - stats.Sealed, stats.Writable
-}
-
-// ready says what must be well for a lookup to succeed.
-func (s *set) ready(ctx context.Context) []web.Probe {
-	stats, err := s.record.Stats(ctx)
-	database := web.Probe{Name: "database", OK: err == nil}
-	record := web.Probe{Name: "record", OK: err == nil && stats.Writable}
-	if !database.OK {
-		database.Code = "KKH3204"
-	}
-	if !record.OK {
-		record.Code = "KKH3101"
-	}
-	issuer := web.Probe{Name: "issuer", OK: s.keys.Held(ctx) == nil}
-	if !issuer.OK {
-		issuer.Code = "KKH1231"
-	}
-	sealing := web.Probe{Name: "sealing", Advisory: true, OK: err == nil && stats.Sealing && stats.Unfit == 0}
-	switch {
-	case sealing.OK:
-	case stats.Unfit > 0:
-		sealing.Code = "KKH3104"
-	default:
-		sealing.Code = "KKH3105"
-	}
-	return []web.Probe{database, record, issuer, sealing, s.delivering(ctx)}
-}
-
-// delivering says whether every change goes its way. That one does not keeps nobody from
-// looking anybody up, so it is advice: nothing is to stop silently.
-func (s *set) delivering(ctx context.Context) web.Probe {
-	p := web.Probe{Name: "outbox", Advisory: true}
-	owed, err := s.outbox.Summary(ctx)
-	shut := slices.ContainsFunc(owed.Destinations, func(d outbox.DestinationState) bool { return !d.Open })
-	switch {
-	case err != nil:
-		p.Code = "KKH3307"
-	case owed.Parked > 0:
-		p.Code = "KKH3301"
-	case shut:
-		p.Code = "KKH3302"
-	default:
-		p.OK = true
-	}
-	return p
 }
 
 // door is where a set's requests come in: its own listener, or its part of a host's.
@@ -302,7 +229,7 @@ func (s *set) run(ctx context.Context, d door) error {
 	told := make(chan struct{})
 	all.Go(func() error {
 		defer close(told)
-		return s.outbox.Run(work, s.gateway)
+		return s.relay(work)
 	})
 	all.Go(d.open)
 	select {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"net/http"
 	"os"
 	"time"
@@ -22,6 +24,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"kakehashi/internal/audit"
+	"kakehashi/internal/inbox"
+	"kakehashi/internal/store"
+	"kakehashi/internal/volatile"
 	"kakehashi/outbox"
 )
 
@@ -90,31 +96,57 @@ func withoutHost(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
 	return s, true
 }
 
-// gauges adds what is read when /metrics is asked: the breakers, the record and the outbox.
-func (t *telemetry) gauges(breakers func() map[string]int64, record func(context.Context) (entries, unsealed int64, writable bool),
-	owed func(context.Context) (outbox.Summary, error),
-) error {
+// readings are what /metrics reads when it is asked. Those of engines that the configuration
+// does not name give nothing.
+type readings struct {
+	breakers func() map[string]int64
+	record   func(context.Context) (audit.Stats, error)
+	owed     func(context.Context) (outbox.Summary, error)
+	notices  func(context.Context) (inbox.Summary, error)
+	pool     func() store.PoolStats
+	redis    func() volatile.Counts
+}
+
+// gauges adds what is read when /metrics is asked.
+func (t *telemetry) gauges(of readings) error {
 	g := gauges{meter: t.meter.Meter("kakehashi")}
+	g.record(of)
+	g.outbox(of)
+	g.engines(of)
+	return g.err
+}
+
+// record adds the breakers and the record.
+func (g *gauges) record(of readings) {
 	state := g.add("kakehashi_breaker_state", "0 closed, 1 half-open, 2 open")
 	entries := g.add("kakehashi_record_entries", "entries in the record")
 	unsealed := g.add("kakehashi_record_unsealed", "entries that await sealing")
 	writable := g.add("kakehashi_record_writable", "1 where the last write of the record succeeded")
+	delay := g.add("kakehashi_record_seal_delay_milliseconds", "how long the oldest entry has awaited sealing; 0: none does")
 	g.watch(func(ctx context.Context, o metric.Observer) {
-		for target, s := range breakers() {
+		for target, s := range of.breakers() {
 			o.ObserveInt64(state, s, metric.WithAttributes(attribute.String("target", target)))
 		}
-		n, open, ok := record(ctx)
-		o.ObserveInt64(entries, n)
-		o.ObserveInt64(unsealed, open)
-		o.ObserveInt64(writable, number(ok))
-	}, state, entries, unsealed, writable)
+		stats, err := of.record(ctx)
+		if err != nil {
+			o.ObserveInt64(writable, 0)
+			return // no data is not zero
+		}
+		o.ObserveInt64(entries, stats.Entries)
+		o.ObserveInt64(unsealed, stats.Entries-stats.Sealed)
+		o.ObserveInt64(writable, number(stats.Writable))
+		o.ObserveInt64(delay, stats.OldestUnsealed.Milliseconds())
+	}, state, entries, unsealed, writable, delay)
+}
 
+// outbox adds what is owed to the neighbours.
+func (g *gauges) outbox(of readings) {
 	all := g.add("kakehashi_outbox_owed", "changes that are owed to a neighbour: waiting, on their way or parked")
 	parked := g.add("kakehashi_outbox_parked", "changes that wait for a person (配信不能)")
 	oldest := g.add("kakehashi_outbox_oldest_seconds", "how long the oldest change that is owed has waited")
 	gate := g.add("kakehashi_outbox_destination_open", "1 where the neighbour is told, 0 after failures, while it is only probed")
 	g.watch(func(ctx context.Context, o metric.Observer) {
-		s, err := owed(ctx)
+		s, err := of.owed(ctx)
 		if err != nil {
 			return // no data is not zero
 		}
@@ -126,7 +158,36 @@ func (t *telemetry) gauges(breakers func() map[string]int64, record func(context
 			o.ObserveInt64(gate, number(d.Open), where)
 		}
 	}, all, parked, oldest, gate)
-	return g.err
+}
+
+// engines adds the inbox, the connections to PostgreSQL and what was asked of Redis. Kafka's
+// own numbers are counted where it is spoken to.
+func (g *gauges) engines(of readings) {
+	notices := g.add("kakehashi_inbox_notices", "change notices by state: due, waiting for the next run, or parked")
+	oldest := g.add("kakehashi_inbox_oldest_seconds", "how long the oldest notice that is due has waited")
+	conns := g.add("kakehashi_database_connections", "connections to PostgreSQL by state, and how many there may be")
+	waits := g.add("kakehashi_database_waits", "how often somebody waited for a connection since the start")
+	asked := g.add("kakehashi_redis_asked", "what was asked of Redis since the start, by how it ended")
+	g.watch(func(ctx context.Context, o metric.Observer) {
+		if s, err := of.notices(ctx); err == nil {
+			for state, n := range map[string]int{"due": s.Due, "waiting": s.Waiting, "parked": s.Parked} {
+				o.ObserveInt64(notices, int64(n), metric.WithAttributes(attribute.String("state", state)))
+			}
+			o.ObserveInt64(oldest, waited(s.Oldest))
+		}
+		if p := of.pool(); p.Max > 0 {
+			for state, n := range map[string]int64{"max": int64(p.Max), "in_use": int64(p.InUse), "idle": int64(p.Idle)} {
+				o.ObserveInt64(conns, n, metric.WithAttributes(attribute.String("state", state)))
+			}
+			o.ObserveInt64(waits, p.Waits)
+		}
+		counts := of.redis()
+		ends := map[string]uint64{"hit": counts.Hits, "miss": counts.Misses}
+		maps.Copy(ends, counts.Errors)
+		for end, n := range ends {
+			o.ObserveInt64(asked, int64(min(n, math.MaxInt64)), metric.WithAttributes(attribute.String("end", end)))
+		}
+	}, notices, oldest, conns, waits, asked)
 }
 
 // gauges makes gauges and keeps the first error.

@@ -27,6 +27,16 @@ type probeAnswer struct {
 type probedAnswer struct {
 	LookupID string `json:"lookup_id"`
 	At       string `json:"at"`
+
+	Engines []proofAnswer `json:"engines"` // beside the database
+}
+
+type proofAnswer struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Code   string `json:"code,omitempty"`
+	Text   string `json:"text,omitempty"`
+	Millis int64  `json:"ms"`
 }
 
 type proceduresAnswer struct {
@@ -90,7 +100,8 @@ func (x *exchange) metrics() error {
 	return nil
 }
 
-// probe serves POST /v1/probe: it writes an entry into the record and reads it back.
+// probe serves POST /v1/probe: it writes an entry into the record and reads it back, and
+// something into each engine beside the database.
 func (x *exchange) probe() error {
 	if x.r.ContentLength != 0 {
 		if err := x.decode(&struct{}{}); err != nil {
@@ -101,7 +112,18 @@ func (x *exchange) probe() error {
 	if err != nil {
 		return err
 	}
-	return x.answer(http.StatusOK, probedAnswer{LookupID: id, At: moment(x.web.now())})
+	answer := probedAnswer{LookupID: id, At: moment(x.web.now()), Engines: []proofAnswer{}}
+	if x.web.rooms.Prove == nil {
+		return x.answer(http.StatusOK, answer)
+	}
+	for _, p := range x.web.rooms.Prove(x.r.Context()) {
+		row := proofAnswer{Name: p.Name, OK: p.OK, Code: p.Code, Millis: p.Took.Milliseconds()}
+		if m, ok := manual.Message(p.Code); ok {
+			row.Text = m.Text
+		}
+		answer.Engines = append(answer.Engines, row)
+	}
+	return x.answer(http.StatusOK, answer)
 }
 
 // procedures serves GET /v1/procedures: those in force.

@@ -68,12 +68,22 @@ type Probe struct {
 	Code     string // message number of what is wrong; empty when OK
 }
 
+// Proof is how an engine beside the database did when something was written to it and read
+// back.
+type Proof struct {
+	Name string // redis, kafka
+	OK   bool
+	Code string        // message number of what is wrong; empty when OK
+	Took time.Duration // writing and reading
+}
+
 // Rooms are what the API stands on. Fields that say so may be nil.
 type Rooms struct {
 	Gateway  *gateway.Gateway
 	Tokens   *staff.Verifier
 	Breakers func() []Breaker              // safe for concurrent use
 	Ready    func(context.Context) []Probe // returns soon after its context ends
+	Prove    func(context.Context) []Proof // nil: there is no engine beside the database
 	Metrics  http.Handler                  // nil: /metrics is not found
 	Log      *slog.Logger
 	Traces   trace.TracerProvider // nil: no traces
