@@ -297,7 +297,7 @@ func TestASlowTakeIsToldAndNotTornAway(t *testing.T) {
 	}
 	at.send(t, notices(0, 3)...)
 	runs(t, c)
-	eventually(t, "the warning", func() bool { return logged.count(codeSlowTake) == 1 })
+	eventually(t, "the warning", func() bool { return logged.count(codeSlowTake) == 1 && c.seen.slow() > 5*at.cfg.Notices.Stall })
 	if s := c.State(); s.Taking.IsZero() || s.Remade != 0 {
 		t.Errorf("state: %+v", s)
 	}

@@ -139,7 +139,7 @@ func TestAClientCertificate(t *testing.T) {
 	at := fake(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}))
 	at.conn.Timeout = time.Second
 	at.conn.TLS, at.conn.CAFile = true, writeFile(t, authority)
-	if err := publish(t, at.publisher(t), change(1)); !fault.Is(err, fault.Unavailable) {
+	if err := publish(t, at.publisher(t), change(1)); !fault.Is(err, fault.Unavailable) || fault.Code(err) != codeProof {
 		t.Errorf("none: got %v", err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
