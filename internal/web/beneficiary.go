@@ -58,6 +58,7 @@ type shownAnswer struct {
 	Suppressed          []keptAnswer    `json:"suppressed,omitempty"`
 	Owed                []owedAnswer    `json:"owed"`
 	Waiting             []waitingAnswer `json:"waiting"`
+	Notices             []seenAnswer    `json:"notices"`
 	LookupID            string          `json:"lookup_id"`
 }
 
@@ -110,7 +111,7 @@ func spellShown(s gateway.Shown) shownAnswer {
 		ChangedAt: moment(b.ChangedAt), ChangedBy: b.ChangedBy,
 		Child: spellParty(b.Child, b.Birth), Guardian: spellParty(b.Guardian, b.Guardian.Identity.BirthDate),
 		Protection: s.Protection, Suppressed: spellKept(s.Suppressed),
-		Owed: spellOwed(s.Owed), Waiting: spellWaiting(s.Waiting), LookupID: string(s.LookupID),
+		Owed: spellOwed(s.Owed), Waiting: spellWaiting(s.Waiting), Notices: spellSeen(s.Seen), LookupID: string(s.LookupID),
 	}
 	if m := b.Mailing; m != nil {
 		a.Mailing = &mailingAnswer{

@@ -108,6 +108,8 @@ func (w *Web) mountConsole(mux *http.ServeMux) {
 		{method: "GET", path: "/console/outbox/replays/{id}", serve: (*exchange).replayPage},
 		{method: "POST", path: "/console/outbox/replays/{id}/stop", serve: (*exchange).stopPage},
 		{method: "POST", path: "/console/outbox/replays/{id}/resume", serve: (*exchange).resumePage},
+		{method: "GET", path: "/console/inbox", serve: (*exchange).inboxPage},
+		{method: "POST", path: "/console/inbox", serve: (*exchange).pressInboxPage},
 		{method: "GET", path: "/console/breakers", serve: (*exchange).breakersPage},
 		{method: "GET", path: "/console/record", serve: (*exchange).recordPage},
 		{method: "POST", path: "/console/record/verify", serve: (*exchange).verifyPage},

@@ -183,6 +183,7 @@ type beneficiaryView struct {
 	Kept                             []keptView
 	Rows                             []owedRow
 	Waiting                          []string
+	Seen                             []seenRow
 	Form                             *mailingForm // nil: the basis does not say who may see the record
 	Atena                            string       // the child's, for a lookup
 	Basis                            basisFields
@@ -219,7 +220,7 @@ func showBeneficiary(s gateway.Shown, b basisFields) beneficiaryView {
 		ID: string(of.ID), Number: string(of.Number), Version: of.Version, Applied: bothCalendars(of.AppliedOn), From: bothCalendars(of.From),
 		Changed: clock(of.ChangedAt) + "（職員番号 " + of.ChangedBy + "）", Protection: protectionText(s.Protection),
 		Child: partyFacts(of.Child, of.Birth), Guardian: partyFacts(of.Guardian, of.Guardian.Identity.BirthDate),
-		Rows: showAllOwed(s.Owed), Waiting: showWaiting(s.Waiting), Atena: string(of.Child.Atena), Basis: b,
+		Rows: showAllOwed(s.Owed), Waiting: showWaiting(s.Waiting), Seen: showSeen(s.Seen), Atena: string(of.Child.Atena), Basis: b,
 		Again: beneficiaryPath(of.ID, b), Ledger: recordPath(of.ID),
 	}
 	if of.Until.Precision() == "day" {

@@ -169,6 +169,10 @@ func actWord(v staff.Verb) string {
 		return "対応不要"
 	case staff.Answer:
 		return "到着の確認"
+	case staff.Notify:
+		return "異動通知の受付"
+	case gateway.ActRefresh:
+		return "異動の確認"
 	case "deliver":
 		return "送信"
 	default:

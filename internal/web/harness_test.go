@@ -24,6 +24,7 @@ import (
 
 	"kakehashi/internal/audit"
 	"kakehashi/internal/gateway"
+	"kakehashi/internal/inbox"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/staff"
 	"kakehashi/internal/store"
@@ -81,6 +82,7 @@ type house struct {
 	db      *store.DB
 	gateway *gateway.Gateway
 	queue   *outbox.Queue
+	box     *inbox.Box
 	ready   []web.Probe
 	log     *lockedLog
 	console *web.Console
@@ -249,6 +251,12 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.box, err = inbox.New(inbox.Config{RetryFirst: time.Millisecond, RetryMax: 2 * time.Millisecond, Tries: 3}, inbox.Rooms{
+		DB: h.db, Record: h.record, Key: [32]byte{2}, Exclusive: true, Read: readNotice,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := gateway.New(gateway.Config{Budget: 2 * time.Second, Candidates: 20}, gateway.Rooms{
 		DB: h.db, Record: h.record, Rules: staff.NewRules(cfg, procedures(), time.FixedZone("JST", 9*60*60)),
 		Sources: []gateway.Neighbour{
@@ -257,7 +265,7 @@ func build(t *testing.T, change func(*house, *web.Rooms)) *house {
 			{System: ledger.Address, Source: source(func(q ledger.Question) (ledger.Answer, error) { return h.next.address(q) })},
 		},
 		Finder: finder(func(s ledger.Search) ([]ledger.Candidate, error) { return h.next.find(s) }),
-		Shield: shield(func(p []ledger.AtenaNumber) (ledger.Protected, error) { return h.next.shield(p) }), Outbox: h.queue,
+		Shield: shield(func(p []ledger.AtenaNumber) (ledger.Protected, error) { return h.next.shield(p) }), Outbox: h.queue, Inbox: h.box,
 	})
 	h.gateway = g
 	rooms := web.Rooms{
