@@ -408,3 +408,17 @@ func TestMoreWritersThanConnections(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 }
+
+func TestRowsThatAreLeftOpenAreOurOwnMistake(t *testing.T) {
+	db := storetest.Postgres(t).Open(t)
+	err := store.WithTx(t.Context(), db, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT 1")
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, newCase, "A", "", "", "")
+		return errors.Join(err, rows.Close())
+	})
+	wantKind(t, err, fault.Internal, "")
+	addCase(t, db, "after")
+}

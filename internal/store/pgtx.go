@@ -106,11 +106,12 @@ func (t *pgTx) commit(ctx context.Context) error {
 		}
 		return nil
 	}
+	meant := t.meaning(ctx, err)
 	discardConn(ctx, t.conn)
 	if surelyNot(err) {
-		return fmt.Errorf("commit: %w", classify(err))
+		return fmt.Errorf("commit: %w", meant)
 	}
-	return fault.New(fault.Unsure, "commit: %w", classifyQuiet(err)).WithCode("KKH3209").WithReason("commit")
+	return fault.New(fault.Unsure, "commit: %w", meant).WithCode("KKH3209").WithReason("commit")
 }
 
 // surelyNot tells whether a COMMIT that failed in this way has certainly not taken effect:
@@ -122,20 +123,27 @@ func surelyNot(err error) bool {
 	return ok && (e.Severity == "ERROR" || e.SeverityUnlocalized == "ERROR")
 }
 
-// settle gives a statement's error its meaning. Where the server has ended the
-// transaction, tx is told.
-func (tx *Tx) settle(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	t := tx.pg
-	status := t.conn.Conn().PgConn().TxStatus()
+// meaning gives a statement's error its meaning.
+func (t *pgTx) meaning(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		t.doubtful = true
 		err = context.Cause(ctx)
 	}
 	meant := classifyQuiet(err)
-	if tx.failed == nil && (t.doubtful || status != 'T' || t.conn.Conn().IsClosed()) {
+	if fault.Is(meant, fault.Internal) && t.conn.Conn().IsClosed() {
+		return unreachable()
+	}
+	return meant
+}
+
+// settle is meaning inside a transaction: where the server has ended it, tx is told.
+func (tx *Tx) settle(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	meant := tx.pg.meaning(ctx, err)
+	conn := tx.pg.conn.Conn()
+	if tx.failed == nil && (tx.pg.doubtful || conn.IsClosed() || conn.PgConn().TxStatus() != 'T') {
 		tx.failed = meant
 	}
 	return meant
@@ -265,23 +273,22 @@ func (c *cluster) query(ctx context.Context, query string, values []any, release
 				release()
 			}}}, nil
 		}
-		meant := t.judge(within)(err)
+		meant, lost := t.meaning(within, err), conn.Conn().IsClosed()
 		end()
-		if !again || !broken(err) || ctx.Err() != nil {
+		if !again || !lost || ctx.Err() != nil {
 			return nil, meant
 		}
 		c.pool.Reset()
 	}
 }
 
-// judge gives the errors of a query outside of a transaction their meaning.
+// judge is meaning outside of a transaction.
 func (t *pgTx) judge(ctx context.Context) func(error) error {
 	return func(err error) error {
-		if err != nil && ctx.Err() != nil {
-			t.doubtful = true
-			err = context.Cause(ctx)
+		if err == nil {
+			return nil
 		}
-		return classifyQuiet(err)
+		return t.meaning(ctx, err)
 	}
 }
 

@@ -169,9 +169,10 @@ func (c *cluster) acquire(ctx context.Context, begin ...string) (*pgxpool.Conn, 
 		if err == nil {
 			return conn, nil
 		}
+		meant, lost := (&pgTx{conn: conn}).meaning(ctx, err), conn.Conn().IsClosed()
 		discardConn(ctx, conn)
-		if !again || !broken(err) || ctx.Err() != nil {
-			return nil, fmt.Errorf("begin: %w", classify(err))
+		if !again || !lost || ctx.Err() != nil {
+			return nil, fmt.Errorf("begin: %w", meant)
 		}
 		c.pool.Reset()
 	}
