@@ -204,6 +204,29 @@ func BenchmarkAppendBeside(b *testing.B) {
 	}
 }
 
+// BenchmarkSealBeside and verify on PostgreSQL.
+func BenchmarkSealBeside(b *testing.B) {
+	const entries = 20_000
+	var sealing, verifying time.Duration
+	for b.Loop() {
+		h := newHouseAt(b, storetest.Postgres(b))
+		h.cfg.WriteTimeout = time.Minute
+		h.open()
+		h.fill(entries)
+		began := time.Now()
+		h.log.sealAll(context.Background())
+		sealing += time.Since(began)
+		began = time.Now()
+		if r := h.verify(); !r.OK || r.Sealed != entries+1 {
+			b.Fatalf("%+v", r)
+		}
+		verifying += time.Since(began)
+		h.stop()
+	}
+	b.ReportMetric(entries*float64(b.N)/sealing.Seconds(), "sealed/s")
+	b.ReportMetric(entries*float64(b.N)/verifying.Seconds(), "verified/s")
+}
+
 // fill commits n intents, as the committer would.
 func (h *house) fill(n int) {
 	h.t.Helper()

@@ -26,6 +26,10 @@ const (
 		EXISTS (SELECT FROM audit_queue WHERE NOT (entry = ANY($2)))::int`
 )
 
+// sealBesideChunk is how many entries one transaction seals there: it keeps nobody from
+// writing.
+const sealBesideChunk = 2000
+
 // standing gives how many entries there are, how many of them are sealed, and since when
 // the oldest of the others waits.
 func standing(ctx context.Context, tx *store.Tx) (entries, sealed int64, oldest string, err error) {
@@ -67,7 +71,7 @@ func (l *Log) sealBeside(ctx context.Context) (n int, err error) {
 		return l.follow(ctx, tx, seen)
 	})
 	if err == nil && seen.intact && seen.waiting {
-		n, err = l.sealChunk(ctx, &seen)
+		n, err = l.sealUnderLock(ctx, &seen)
 	}
 	if err == nil && !seen.intact {
 		return 0, l.fellBehind(ctx)
@@ -91,8 +95,8 @@ func (l *Log) follow(ctx context.Context, tx *store.Tx, seen glance) error {
 	return err
 }
 
-// sealChunk seals one chunk under the lock.
-func (l *Log) sealChunk(ctx context.Context, seen *glance) (n int, err error) {
+// sealUnderLock seals one chunk.
+func (l *Log) sealUnderLock(ctx context.Context, seen *glance) (n int, err error) {
 	s := &l.sealer
 	var b *built
 	var head checkpoint
@@ -108,7 +112,7 @@ func (l *Log) sealChunk(ctx context.Context, seen *glance) (n int, err error) {
 		if err := l.follow(ctx, tx, *seen); err != nil {
 			return err
 		}
-		chunk, err := unsealed(ctx, tx, s.refused, sealChunk)
+		chunk, err := unsealed(ctx, tx, s.refused, sealBesideChunk)
 		if err != nil {
 			return err
 		}

@@ -66,10 +66,18 @@ func (l *Log) sealAll(ctx context.Context) {
 			return
 		}
 		l.broken.Store(false)
-		if n < sealChunk {
+		if n < l.chunk() {
 			return
 		}
 	}
+}
+
+// chunk is how many entries one transaction seals.
+func (l *Log) chunk() int {
+	if l.issuer != nil {
+		return sealBesideChunk
+	}
+	return sealChunk
 }
 
 // seal seals one chunk and gives how many entries it looked at.
