@@ -38,7 +38,7 @@ func (h *house) await(what string, check func() bool) {
 	h.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(20 * time.Second); !check(); {
+	for late := time.After(time.Minute); !check(); {
 		select {
 		case <-tick.C:
 		case <-late:
