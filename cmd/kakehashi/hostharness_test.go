@@ -7,31 +7,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"kakehashi/internal/storetest"
 )
 
 // The codes of the two fictional cities.
 const (
 	codeA = "999997"
 	codeB = "999989"
+	codeC = "999971"
 )
 
-// neighbourhood is two fictional cities in folders of their own, each with its stand-ins
+// neighbourhood is some fictional cities in folders of their own, each with its stand-ins
 // running and its demo's data, and a host that may serve them.
 type neighbourhood struct {
-	t    testing.TB
-	dir  string
-	host *hosting
+	t   testing.TB
+	dir string
 }
 
-// found founds both cities. Each demo runs once, so that there are cases and a record.
+// found founds two cities.
 func found(t testing.TB) *neighbourhood {
 	t.Helper()
+	return founded(t, map[string]string{"a": codeA, "b": codeB})
+}
+
+// founded founds cities. Each demo runs once, so that there are cases and a record.
+func founded(t testing.TB, cities map[string]string) *neighbourhood {
+	t.Helper()
 	n := &neighbourhood{t: t, dir: t.TempDir()}
-	for city, code := range map[string]string{"a": codeA, "b": codeB} {
+	for city, code := range cities {
 		start(t, n.city(city), nil, "sandbox", "serve", "--dir", n.city(city), "--municipality", code, "--json")
 		if code := startDemo(t, n.city(city)).stop(); code != 0 {
 			t.Fatalf("the demo ended with %d", code)
@@ -43,6 +52,32 @@ func found(t testing.TB) *neighbourhood {
 // city gives the folder of a city.
 func (n *neighbourhood) city(name string) string { return filepath.Join(n.dir, name) }
 
+// moveToPostgres has a city keep all in an empty schema of its own, and gives
+// its name. second.yaml is the configuration of another gateway on it.
+func (n *neighbourhood) moveToPostgres(city, url string, pool int) (schema string) {
+	n.t.Helper()
+	at := storetest.Postgres(n.t)
+	text, err := os.ReadFile(filepath.Join(n.city(city), configFile))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	database := fmt.Sprintf("url: %s\n  schema: %s\n  pool: %d", url, at.Config.Schema, pool)
+	first := regexp.MustCompile(`url: "?sqlite:[^\n]*`).ReplaceAllString(string(text), database)
+	second := regexp.MustCompile(`checkpoints_file: [^\n]*`).ReplaceAllString(first, "checkpoints_file: checkpoints-2.txt")
+	if first == string(text) || second == first {
+		n.t.Fatal("the configuration has another form")
+	}
+	for name, text := range map[string]string{configFile: first, "second.yaml": second} {
+		if err := os.WriteFile(filepath.Join(n.city(city), name), []byte(text), 0o600); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(n.city(city), "checkpoints.txt")); err != nil {
+		n.t.Fatal(err)
+	}
+	return at.Config.Schema
+}
+
 // hosting is a host that runs.
 type hosting struct {
 	n     *neighbourhood
@@ -52,12 +87,17 @@ type hosting struct {
 	bare  string // the listener's address as a URL
 }
 
-// serve writes a host's file, where each city is called by host or path, and starts it.
-func (n *neighbourhood) serve(a, b string, more ...string) *hosting {
+// serve starts a host of both cities, each called by host or path.
+func (n *neighbourhood) serve(a, b string) *hosting {
 	n.t.Helper()
-	file := filepath.Join(n.dir, "host.yaml")
-	text := "listen:\n  address: 127.0.0.1:0\n" + strings.Join(more, "\n") + "\nmunicipalities:\n" +
-		"  - config: a/kakehashi.yaml\n    " + a + "\n  - config: b/kakehashi.yaml\n    " + b + "\n"
+	return n.serveFile("host.yaml", "listen:\n  address: 127.0.0.1:0\nmunicipalities:\n"+
+		"  - config: a/kakehashi.yaml\n    "+a+"\n  - config: b/kakehashi.yaml\n    "+b+"\n")
+}
+
+// serveFile starts a host on a file of that text. Among its cities is b, by path at /b.
+func (n *neighbourhood) serveFile(name, text string) *hosting {
+	n.t.Helper()
+	file := filepath.Join(n.dir, name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
@@ -74,7 +114,12 @@ func (n *neighbourhood) serve(a, b string, more ...string) *hosting {
 		_ = h.cmd.Process.Kill()
 		<-h.ended
 	})
-	eventually(n.t, 30*time.Second, "the host serves", func() bool {
+	eventually(n.t, time.Minute, "the host serves", func() bool {
+		select {
+		case <-h.ended:
+			n.t.Fatalf("the host ended\n%s", h.log)
+		default:
+		}
 		r, err := readRunning(n.city("b"))
 		if err != nil || r.PID != h.cmd.Process.Pid {
 			return false
@@ -82,7 +127,6 @@ func (n *neighbourhood) serve(a, b string, more ...string) *hosting {
 		h.bare = strings.TrimSuffix(r.API, "/b")
 		return strings.Contains(h.log.String(), "KKH5001-I municipality="+codeB)
 	})
-	n.host = h
 	return h
 }
 
