@@ -9,6 +9,7 @@ import (
 
 	"kakehashi/adapters/events"
 	"kakehashi/internal/audit"
+	"kakehashi/internal/fault"
 	"kakehashi/internal/inbox"
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
@@ -141,8 +142,26 @@ func (s *set) relay(ctx context.Context) error {
 	all.Go(func() error { return s.outbox.Run(ctx, s.gateway) })
 	all.Go(func() error { return s.inbox.Run(ctx, s.gateway) })
 	all.Go(func() error { return s.volatile.Run(ctx) })
+	all.Go(func() error { return s.months(ctx) })
 	if s.consumer != nil {
 		all.Go(func() error { return s.consumer.Run(ctx) })
 	}
 	return all.Wait()
+}
+
+// months has the database keep room for the months to come, at the start and once a day. A
+// month without a place of its own is kept all the same, in the place for what has none.
+func (s *set) months(ctx context.Context) error {
+	day := time.NewTicker(24 * time.Hour)
+	defer day.Stop()
+	for {
+		if _, err := s.db.Partitions(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("partitions", "code", "KKH5051", "cause", fault.Find(err).Reason)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-day.C:
+		}
+	}
 }
