@@ -55,7 +55,7 @@ func rootCommand(s streams) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demoCommand(s), initCommand(s), serveCommand(s), sandboxCommand(s),
-		findCommand(s), lookupCommand(s), beneficiaryCommand(s), outboxCommand(s), auditCommand(s),
+		findCommand(s), lookupCommand(s), beneficiaryCommand(s), outboxCommand(s), inboxCommand(s), auditCommand(s),
 		configCommand(s), mappingCommand(s), doctorCommand(s), migrateCommand(s), backupCommand(s),
 		messageCommand(s), versionCommand(s),
 	)
