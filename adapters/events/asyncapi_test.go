@@ -159,7 +159,7 @@ func TestDefaultsAreThoseOfTheTags(t *testing.T) {
 			want, tagged := v.Type().Field(i).Tag.Lookup("default")
 			got := v.Field(i)
 			text := got.String()
-			if s, ok := got.Interface().(interface{ String() string }); ok {
+			if s, ok := reflect.TypeAssert[interface{ String() string }](got); ok {
 				text = strings.Replace(s.String(), "1m0s", "60s", 1)
 			}
 			if tagged && text != want {

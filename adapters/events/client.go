@@ -33,8 +33,12 @@ func (c *client) partitions(ctx context.Context, topic string) ([]int, error) {
 	if err != nil {
 		return nil, endOf(err).before("ask for the topic")
 	}
+	known, ok := reply.(*metadata.Response)
+	if !ok {
+		return nil, fault.New(fault.Internal, "ask for the topic: another answer came").WithCode(codeUnreached)
+	}
 	var found []int
-	for _, t := range reply.(*metadata.Response).Topics {
+	for _, t := range known.Topics {
 		switch {
 		case t.Name != topic:
 		case t.ErrorCode != 0:

@@ -57,7 +57,7 @@ func TestSettingsThatAreWrong(t *testing.T) {
 
 // fields gives the fields that an error names, a space after each.
 func fields(err error) string {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it is the chain itself that is walked
 	case *fault.Error:
 		return e.Field + " "
 	case interface{ Unwrap() []error }:

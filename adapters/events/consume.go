@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -74,7 +75,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		if errors.Is(err, errHung) {
 			c.seen.remade()
 			c.meters.remade.Add(ctx, 1)
-			c.tell.error(ctx, codeHung, "cause", "hung")
+			c.tell.error(ctx, codeHung, slog.String("cause", "hung"))
 		}
 		pause.wait(ctx)
 	}
@@ -93,7 +94,7 @@ func (c *Consumer) round(ctx context.Context) error {
 	name := c.conn.ClientID + "-" + random()
 	dialer, err := newDialer(c.conn, name)
 	if err != nil {
-		c.tell.error(ctx, fault.Code(err), "cause", "files")
+		c.tell.error(ctx, fault.Code(err), slog.String("cause", "files"))
 		return err
 	}
 	c.seen.begin()
@@ -108,14 +109,14 @@ func (c *Consumer) round(ctx context.Context) error {
 		SessionTimeout:        10 * time.Second, // how long the partitions of one that died stand still
 		RebalanceTimeout:      20 * time.Second,
 		WatchPartitionChanges: true,
-		ErrorLogger:           kafka.LoggerFunc(func(string, ...any) { c.tell.warn(ctx, codeReading, "cause", "reader") }),
+		ErrorLogger:           kafka.LoggerFunc(func(string, ...any) { c.tell.warn(ctx, codeReading, "reader") }),
 	})
 	all, each := errgroup.WithContext(ctx)
 	all.Go(func() error { return c.watch(each, name) })
 	all.Go(func() error { return c.read(each, reader) })
 	err = all.Wait()
 	if late := closeWithin(context.WithoutCancel(ctx), reader, stopWithin); late != nil {
-		c.tell.warn(ctx, codeUnclosed, "cause", "timeout")
+		c.tell.warn(ctx, codeUnclosed, "timeout")
 	}
 	return err
 }
@@ -136,7 +137,7 @@ func (c *Consumer) read(ctx context.Context, reader *kafka.Reader) error {
 			return ctx.Err()
 		case errors.Is(err, errDue):
 		case err != nil:
-			c.tell.warn(ctx, codeReading, "cause", endOf(err).reason)
+			c.tell.warn(ctx, codeReading, endOf(err).reason)
 			pause.wait(ctx)
 			continue
 		default:
@@ -168,7 +169,7 @@ func (c *Consumer) keep(ctx context.Context, m Message) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		c.tell.warn(ctx, codeUnkept, "cause", err)
+		c.tell.warn(ctx, codeUnkept, err)
 		pause.wait(ctx)
 	}
 }
@@ -177,7 +178,7 @@ func (c *Consumer) keep(ctx context.Context, m Message) error {
 // the next: who reads them twice knows them.
 func (c *Consumer) commit(ctx context.Context, kept *commits) {
 	if err := kept.commit(ctx); err != nil && ctx.Err() == nil {
-		c.tell.warn(ctx, codeUncommitted, "cause", endOf(err).reason)
+		c.tell.warn(ctx, codeUncommitted, endOf(err).reason)
 	}
 }
 

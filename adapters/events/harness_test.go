@@ -47,8 +47,8 @@ func fake(t *testing.T, opts ...kfake.Opt) place {
 	return at
 }
 
-// real makes topics of its own on the real Kafka, or skips.
-func real(t *testing.T) place {
+// realPlace makes topics of its own on the real Kafka, or skips.
+func realPlace(t *testing.T) place {
 	t.Helper()
 	at := place{cfg: ownTopics(), conn: Connection{Brokers: strings.Split(servers.Kafka(t), ","), Timeout: 5 * time.Second}}
 	client := &kafka.Client{Addr: kafka.TCP(at.conn.Brokers...), Transport: ownTransport(t)}
@@ -83,10 +83,22 @@ func real(t *testing.T) place {
 	return at
 }
 
+// drop deletes a topic of the real Kafka.
+func (at place) drop(t *testing.T, topic string) {
+	t.Helper()
+	if at.fake != nil {
+		return
+	}
+	client := &kafka.Client{Addr: kafka.TCP(at.conn.Brokers...), Transport: ownTransport(t)}
+	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{topic}}); err != nil {
+		t.Errorf("drop a topic: %v", err)
+	}
+}
+
 // both runs a test on the in-memory Kafka and on the real one.
 func both(t *testing.T, f func(t *testing.T, at place)) {
 	t.Run("fake", func(t *testing.T) { f(t, fake(t)) })
-	t.Run("real", func(t *testing.T) { f(t, real(t)) })
+	t.Run("real", func(t *testing.T) { f(t, realPlace(t)) })
 }
 
 // eventually waits until something is so.

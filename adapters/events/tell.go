@@ -29,12 +29,14 @@ func newTeller(log *slog.Logger, now func() time.Time) *teller {
 	return &teller{log: log, now: now, told: map[string]telling{}}
 }
 
-func (t *teller) warn(ctx context.Context, code, key string, value any) {
-	t.say(ctx, slog.LevelWarn, code, slog.Any(key, value))
+// warn tells of trouble that mends itself. The cause is a machine's word, or an error.
+func (t *teller) warn(ctx context.Context, code string, cause any) {
+	t.say(ctx, slog.LevelWarn, code, slog.Any("cause", cause))
 }
 
-func (t *teller) error(ctx context.Context, code, key string, value any) {
-	t.say(ctx, slog.LevelError, code, slog.Any(key, value))
+// error tells of what somebody must look at.
+func (t *teller) error(ctx context.Context, code string, about slog.Attr) {
+	t.say(ctx, slog.LevelError, code, about)
 }
 
 func (t *teller) say(ctx context.Context, level slog.Level, code string, a slog.Attr) {

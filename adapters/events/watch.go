@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -17,7 +18,7 @@ func (c *Consumer) watch(ctx context.Context, name string) error {
 	defer tick.Stop()
 	for {
 		if c.seen.slow() > c.cfg.Stall {
-			c.tell.error(ctx, codeSlowTake, "cause", "slow")
+			c.tell.error(ctx, codeSlowTake, slog.String("cause", "slow"))
 		}
 		lags, waiting, err := c.lags(ctx, name)
 		if ctx.Err() != nil {
@@ -25,7 +26,7 @@ func (c *Consumer) watch(ctx context.Context, name string) error {
 		}
 		c.seen.asked(lags, err)
 		if err != nil {
-			c.tell.warn(ctx, fault.Code(err), "cause", err)
+			c.tell.warn(ctx, fault.Code(err), err)
 		} else if c.seen.hangs(lags, waiting, c.cfg.Stall) {
 			return errHung
 		}
@@ -88,6 +89,6 @@ func (c *Consumer) gap(ctx context.Context, m kafka.Message) {
 func (c *Consumer) lost(ctx context.Context, partition int, committed, first int64) {
 	if n := c.seen.loss(partition, committed, first); n > 0 {
 		c.meters.lost.Add(ctx, n)
-		c.tell.error(ctx, codeRetention, "size", n)
+		c.tell.error(ctx, codeRetention, slog.Int64("size", n))
 	}
 }
