@@ -104,7 +104,7 @@ func initialise(dir, code, name string, grants []string) (string, error) {
 
 // firstGrants reads STAFF=ROLE and client:ID=ROLE.
 func firstGrants(pairs []string) ([]staff.Grant, error) {
-	roles := []string{"case-worker", "operator", "auditor", "case-system", "integrator", "contractor", "disclosure", "approver"}
+	roles := []string{"case-worker", "operator", "auditor", "case-system", "integrator", "contractor", "disclosure", "approver", "notifier"}
 	var grants []staff.Grant
 	for _, pair := range pairs {
 		who, role, ok := strings.Cut(pair, "=")

@@ -3,7 +3,6 @@ package inbox
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,30 +39,29 @@ func TestPolicyDoublesAndGivesUp(t *testing.T) {
 }
 
 func TestGateProbesOneAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		wait := func(n int) time.Duration { return time.Duration(n) * time.Second }
-		if n := g.room(time.Now(), 4, 1); n != 3 {
-			t.Errorf("open: room for %d, want 3", n)
-		}
-		if !g.hear(down(), wait, time.Now()) || g.hear(down(), wait, time.Now()) {
-			t.Error("it is told once that it shuts")
-		}
-		if n := g.room(time.Now(), 4, 0); n != 0 {
-			t.Errorf("shut: room for %d at once, want 0", n)
-		}
-		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's clock
-		if n := g.room(time.Now(), 4, 0); n != 1 {
-			t.Errorf("after the wait: room for %d, want 1", n)
-		}
-		if n := g.room(time.Now(), 4, 1); n != 0 {
-			t.Errorf("while the probe is under way: room for %d, want 0", n)
-		}
-		if !g.hear(nil, wait, time.Now()) || g.room(time.Now(), 4, 0) != 4 {
-			t.Error("an answer opens it")
-		}
-		if g.hear(fault.New(fault.Invalid, "no"), wait, time.Now()) {
-			t.Error("a refusal is an answer")
-		}
-	})
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	var g gate
+	wait := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	if n := g.room(now, 4, 1); n != 3 {
+		t.Errorf("open: room for %d, want 3", n)
+	}
+	if !g.hear(down(), wait, now) || g.hear(down(), wait, now) {
+		t.Error("it is told once that it shuts")
+	}
+	if n := g.room(now, 4, 0); n != 0 {
+		t.Errorf("shut: room for %d at once, want 0", n)
+	}
+	now = now.Add(2 * time.Second)
+	if n := g.room(now, 4, 0); n != 1 {
+		t.Errorf("after the wait: room for %d, want 1", n)
+	}
+	if n := g.room(now, 4, 1); n != 0 {
+		t.Errorf("while the probe is under way: room for %d, want 0", n)
+	}
+	if !g.hear(nil, wait, now) || g.room(now, 4, 0) != 4 {
+		t.Error("an answer opens it")
+	}
+	if g.hear(fault.New(fault.Invalid, "no"), wait, now) {
+		t.Error("a refusal is an answer")
+	}
 }
