@@ -46,6 +46,7 @@ const (
 	codeName         = "KKH0165" // neither host nor path, both, or not of their form
 	codeUnused       = "KKH0166" // a section of a municipality's file that the host does not use
 	codeHostNumber   = "KKH0167" // a number that is out of its range
+	codeSameTopic    = "KKH0168"
 )
 
 // hostMost bounds the numbers of a host's configuration.

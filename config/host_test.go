@@ -157,6 +157,34 @@ func TestHostWarnsOfWhatItDoesNotRead(t *testing.T) {
 	}
 }
 
+// Two cities neither publish on one topic nor read the other's notices.
+func TestHostTellsTopicsApart(t *testing.T) {
+	kafka := func(brokers, events string) []string {
+		return []string{"lookup:\n", "kafka:\n  brokers: [" + brokers + "]\nevents:\n" + events + "lookup:\n"}
+	}
+	consumers := "  consumers:\n    - {name: 福祉システム, legal_basis: 条例第4条, from: 2026-04-01}\n"
+	notices := "  notices:\n    enabled: true\n"
+	for _, c := range []struct {
+		name, a, b, brokers string
+		wrong               int
+	}{
+		{"both publish", consumers, consumers, "K1.example:9092", 1},
+		{"both read", notices, notices, "k1.example:9092", 1},
+		{"one publishes, one reads", consumers, notices, "k1.example:9092", 0},
+		{"one reads what the other publishes", consumers, "  topic: own\n" + notices + "    topic: kakehashi.ledger.v1\n", "k1.example:9092", 1},
+		{"topics of their own", consumers, consumers + "  topic: kakehashi.ledger.v1.132012\n", "k1.example:9092", 0},
+		{"clusters of their own", consumers, consumers, "k9.example:9092", 0},
+	} {
+		dir := hostFolder(t, twoByHost, map[string][]string{
+			"a": kafka("k2.example:9092, k1.example:9092", c.a), "b": append(cityB(), kafka(c.brokers, c.b)...),
+		})
+		_, wrong := told(t, dir)
+		if len(wrong) != c.wrong || c.wrong > 0 && !strings.Contains(wrong[0], "KKH0168") {
+			t.Errorf("%s: %s", c.name, strings.Join(wrong, "\n"))
+		}
+	}
+}
+
 // The same schema of the same database is one, however it is spelt; another schema is not.
 func TestHostTellsDatabasesApart(t *testing.T) {
 	postgres := func(url, schema string) []string {

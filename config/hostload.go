@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // LoadHost reads a host's file and those of its municipalities. The environment, in the form
@@ -104,6 +106,12 @@ func claimsOf(f *File, from *decoder) []claim {
 		{"database", databaseOf(f), from, "database.url", codeSameDatabase, "データベース（PostgreSQL ではスキーマも合わせて）"},
 		{"token", f.Staff.Issuer + " " + f.Staff.Audience, from, "staff.audience", codeSameToken, "職員トークンの発行者と宛先（issuer と audience）の組"},
 	}
+	if f.Events.Publishes(time.Now()) {
+		claims = append(claims, claim{"topic", topicOf(f, f.Events.Topic), from, "events.topic", codeSameTopic, "変更を知らせる Kafka のトピック"})
+	}
+	if f.Events.Notices.Enabled {
+		claims = append(claims, claim{"topic", topicOf(f, f.Events.Notices.Topic), from, "events.notices.topic", codeSameTopic, "変更通知を読む Kafka のトピック"})
+	}
 	for _, file := range []struct{ key, path string }{
 		{"mac_key_file", f.Record.MACKeyFile},
 		{"signing_key_file", f.Record.SigningKeyFile},
@@ -113,6 +121,15 @@ func claimsOf(f *File, from *decoder) []claim {
 		claims = append(claims, claim{"file", sameFile(file.path), from, "record." + file.key, codeSameFile, "記録の鍵か控えのファイル"})
 	}
 	return claims
+}
+
+// topicOf names a topic of a cluster. Clusters that have a broker in common are one; the
+// first broker by name stands for it.
+func topicOf(f *File, topic string) string {
+	if len(f.Kafka.Brokers) == 0 {
+		return ""
+	}
+	return strings.ToLower(slices.Min(f.Kafka.Brokers)) + " " + topic
 }
 
 // databaseOf names the database of a municipality so that the same one has the same name.
