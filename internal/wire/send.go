@@ -92,12 +92,15 @@ func meaningOfWrite(e *end) meaning {
 // unreadableWrite is the message number of a write whose answer cannot be read.
 const unreadableWrite = "KKH2205"
 
-// faultOfWrite makes of a write's end what the caller gets. When asking again is worth it
-// is said where nothing happened, and where the neighbour itself named a time.
+// faultOfWrite makes of a write's end what the caller gets. When trying again is worth it is
+// said where somebody knows: the neighbour named a time, or the breaker or the places here
+// let nothing through before. Otherwise whoever tries again has a patience of its own, and a
+// neighbour that is back after a second is not left waiting for the breaker's pause.
 func (c *Client) faultOfWrite(resource string, e *end) *fault.Error {
 	m := meaningOfWrite(e)
 	f := &fault.Error{Kind: m.kind, Code: m.code, Reason: e.reason, What: c.target + " " + lastOf(resource), Err: e}
-	if m.kind == fault.Unavailable && e.reason != Cancelled || m.kind == fault.Unsure && e.after > 0 {
+	knows := e.after > 0 || e.reason == BreakerOpen || e.reason == Full || c.breaker.state().State == Open
+	if m.kind == fault.Unavailable && e.reason != Cancelled && knows || m.kind == fault.Unsure && e.after > 0 {
 		f.Retry = c.nextTry(e)
 	}
 	return f
