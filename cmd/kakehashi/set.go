@@ -124,7 +124,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		return nil, err
 	}
 	s.gateway = gateway.New(cfg.Lookup, gateway.Rooms{
-		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox, Inbox: s.inbox,
+		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox, Inbox: s.inbox, Flights: s.volatile,
 		Sources: []gateway.Neighbour{
 			{System: ledger.Residents, Source: s.residents},
 			{System: ledger.Tax, Source: s.tax},

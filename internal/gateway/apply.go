@@ -63,6 +63,10 @@ func (g *Gateway) Apply(ctx context.Context, who staff.Member, r ApplyRequest) (
 	}
 	pressed := g.press(who, r)
 	p, nothing := pressed, ApplyResult{LookupID: pressed.result.LookupID}
+	if g.flights != nil {
+		end, _ := g.flights.Begin(ctx, string(pressed.command.ID))
+		defer end()
+	}
 	err := g.change(ctx, func(ctx context.Context, tx *store.Tx) error {
 		p = pressed.again()
 		return p.carryOut(ctx, tx)

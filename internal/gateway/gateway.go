@@ -81,6 +81,14 @@ type Neighbour struct {
 	Source Source
 }
 
+// Flights knows which presses of a button are being carried out, in this gateway and in the
+// others: a second press waits for the first for a while before it goes on, so that it does
+// not hold a connection to the database meanwhile. It decides nothing: that is the
+// command's ID in the database.
+type Flights interface {
+	Begin(ctx context.Context, key string) (end func(), first bool)
+}
+
 // Rooms are what a gateway stands on.
 type Rooms struct {
 	DB      *store.DB
@@ -91,6 +99,7 @@ type Rooms struct {
 	Shield  Shield
 	Outbox  *outbox.Queue    // what is owed to whom; nil: nothing is owed to anybody
 	Inbox   *inbox.Box       // change notices; nil: none come
+	Flights Flights          // keeps a second press waiting for the first; nil: the database alone does
 	Now     func() time.Time // the clock; nil: time.Now
 }
 
@@ -105,6 +114,7 @@ type Gateway struct {
 	shield  Shield
 	outbox  *outbox.Queue
 	inbox   *inbox.Box
+	flights Flights
 	now     func() time.Time
 }
 
@@ -112,7 +122,7 @@ type Gateway struct {
 func New(cfg Config, r Rooms) *Gateway {
 	g := &Gateway{
 		cfg: cfg, db: r.DB, record: r.Record, rules: r.Rules,
-		sources: r.Sources, finder: r.Finder, shield: r.Shield, outbox: r.Outbox, inbox: r.Inbox, now: r.Now,
+		sources: r.Sources, finder: r.Finder, shield: r.Shield, outbox: r.Outbox, inbox: r.Inbox, flights: r.Flights, now: r.Now,
 	}
 	if g.now == nil {
 		g.now = time.Now
