@@ -106,7 +106,9 @@ func ledgerHouse(t *testing.T, at storetest.Place, keys string, protection shiel
 		protection = nobodyProtected
 	}
 	rooms := gateway.Rooms{DB: db, Record: record, Rules: ledgerRules(), Shield: protection, Outbox: queue, Now: func() time.Time { return now }}
-	return &house{Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, at: at, queue: queue, keys: keys, proofs: proofs}
+	flights := &flightLog{}
+	rooms.Flights = flights
+	return &house{flights: flights, Gateway: gateway.New(gateway.Config{Budget: time.Second, Candidates: 20}, rooms), t: t, record: record, db: db, at: at, queue: queue, keys: keys, proofs: proofs}
 }
 
 func (h *house) openCases() {
@@ -213,6 +215,42 @@ func testRegistrationIsOneTransaction(t *testing.T, at storetest.Place) {
 	want := []audit.Subject{{Atena: string(child), Role: "changed"}, {Atena: string(mother), Role: "changed"}}
 	if diff := cmp.Diff(want, e.Subjects); diff != "" {
 		t.Errorf("whom the entry concerns (-want +got):\n%s", diff)
+	}
+}
+
+// flightLog counts the presses that were begun and those that have ended, by key.
+type flightLog struct {
+	mu           sync.Mutex
+	begun, ended map[string]int
+}
+
+func (f *flightLog) Begin(_ context.Context, key string) (end func(), first bool) {
+	count := func(in *map[string]int) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if *in == nil {
+			*in = map[string]int{}
+		}
+		(*in)[key]++
+	}
+	count(&f.begun)
+	return func() { count(&f.ended) }, true
+}
+
+func TestPressesOfOneKeyAreOneFlight(t *testing.T) {
+	at := storetest.Place{Config: store.File(filepath.Join(t.TempDir(), "kakehashi.db"))}
+	h := buildLedgerIn(t, at, nil, nil)
+	for range 2 {
+		h.apply(worker, register("key-1", ledger.Party{Atena: mother}))
+	}
+	if _, err := h.Apply(t.Context(), auditor, register("key-2", ledger.Party{Atena: mother})); err == nil {
+		t.Error("an auditor registered somebody")
+	}
+	if len(h.flights.begun) != 2 {
+		t.Errorf("keys: got %d, want one for each command", len(h.flights.begun))
+	}
+	if diff := cmp.Diff(h.flights.begun, h.flights.ended); diff != "" {
+		t.Errorf("begun and not ended (-begun +ended):\n%s", diff)
 	}
 }
 

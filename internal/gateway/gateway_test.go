@@ -79,6 +79,8 @@ type house struct {
 	queue  *outbox.Queue // nil: nothing is owed to anybody
 	keys   string        // folder of the record's keys; empty: not kept
 	proofs string        // file of its checkpoints; empty: not kept
+
+	flights *flightLog // nil: presses are not counted
 }
 
 // openRecord opens a record with keys of its own and runs it until the test ends.
