@@ -120,7 +120,7 @@ const (
 	promoteHeld = `UPDATE outbox_owed SET waits = 0 WHERE seq = (SELECT seq FROM outbox_owed
 		WHERE destination = $1 AND record = $2 ORDER BY seq LIMIT 1 FOR NO KEY UPDATE) AND waits = 1`
 
-	takeParking = `UPDATE outbox_parking SET last = last + 1 RETURNING last`
+	takeParking = `UPDATE outbox_parking SET last = last + $1 RETURNING last`
 	forgetTold  = `DELETE FROM outbox_told t USING outbox_change c
 		WHERE c.seq = $1 AND t.change_id = c.change_id AND t.destination = c.destination`
 	// doubtSomeRows is doubtRow for a chunk of rows, and gives their numbers.
@@ -347,4 +347,27 @@ func (s *settlement) moveTogether(ctx context.Context, tx *store.Tx) error {
 		return fmt.Errorf("let the next go on: %w", err)
 	}
 	return nil
+}
+
+// takeParkings numbers so many parkings, and gives the number of the last.
+func takeParkings(ctx context.Context, tx *store.Tx, n int) (last int64, err error) {
+	if err := tx.QueryRow(ctx, takeParking, n).Scan(&last); err != nil {
+		return 0, fmt.Errorf("number parkings: %w", err)
+	}
+	return last, nil
+}
+
+// parking gives the number of a parking. On PostgreSQL those of a settlement are numbered at
+// the first, since each number is a version of one row.
+func (s *settlement) parking(ctx context.Context, tx *store.Tx) (n int64, err error) {
+	if s.parks == 0 {
+		return nextParking(ctx, tx)
+	}
+	if s.parked == 0 {
+		if s.parked, err = takeParkings(ctx, tx, s.parks); err != nil {
+			return 0, err
+		}
+	}
+	s.parks--
+	return s.parked - int64(s.parks), nil
 }

@@ -59,6 +59,8 @@ func sameLetter(a, b []byte) bool { return bytes.Equal(a, b) }
 type settlement struct {
 	seen     map[int64]bool   // rows of flights looked at since the last flush
 	held     map[int64]stands // on PostgreSQL: how the rows stand, which are held
+	parks    int              // … and how many of them may be parked, whose parking is not numbered yet
+	parked   int64            // the last parking that was numbered for these
 	now      int64
 	attempts [][]any
 	turns    [][]any
@@ -80,6 +82,11 @@ func (r *relay) settle(ctx context.Context, tx *store.Tx, flights []*flight, loc
 	if r.q.shared {
 		if s.held, err = lockAll(ctx, tx, flights); err != nil {
 			return err
+		}
+		for _, f := range flights {
+			if f.verdict.to == parked {
+				s.parks++
+			}
 		}
 	}
 	for _, f := range flights {
@@ -198,7 +205,7 @@ func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight, s *settleme
 	var parking int64
 	if v.to == parked {
 		var err error
-		if parking, err = nextParking(ctx, tx); err != nil {
+		if parking, err = s.parking(ctx, tx); err != nil {
 			return false, err
 		}
 	}
@@ -235,10 +242,7 @@ func (r *relay) moveOn(ctx context.Context, tx *store.Tx, f *flight, s *settleme
 // parked need only remember the last.
 func nextParking(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	if tx.Engine() == store.Postgres {
-		if err := tx.QueryRow(ctx, takeParking).Scan(&n); err != nil {
-			return 0, fmt.Errorf("number a parking: %w", err)
-		}
-		return n, nil
+		return takeParkings(ctx, tx, 1)
 	}
 	if _, err := tx.Exec(ctx, countParking); err != nil {
 		return 0, fmt.Errorf("number a parking: %w", err)
