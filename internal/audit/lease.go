@@ -45,6 +45,10 @@ func (l *Log) expire(ctx context.Context) {
 	})
 }
 
+// startPatience is for how many leases a writer that was opened may take to begin to run:
+// until then its beats do not grow.
+const startPatience = 20
+
 // watch says, of the other writers, which are gone. There is no clock that all gateways
 // share: a writer is gone whose beats have not grown for as long as a lease by the watcher's
 // own clock, while the watcher's own beats succeeded all the time. A database that stands
@@ -74,7 +78,11 @@ func (w *watch) beat(now time.Time, others map[string]int64) (gone []string) {
 			s = sight{beats, now}
 		}
 		seen[writer] = s
-		if now.Sub(s.since) >= w.lease {
+		patience := w.lease
+		if beats == 0 {
+			patience *= startPatience
+		}
+		if now.Sub(s.since) >= patience {
 			gone = append(gone, writer)
 		}
 	}
