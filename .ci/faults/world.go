@@ -51,7 +51,7 @@ func (p persona) has(tag string) bool { return slices.Contains(p.Tags, tag) }
 
 // lease is how long a gateway that is not heard of counts as alive; short, so that what must
 // happen afterwards happens within a scenario.
-const lease = 3 * time.Second
+const lease = 5 * time.Second
 
 // newWorld makes the city, fills its folders by the demo's own first start, and starts the
 // gateways.
