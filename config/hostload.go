@@ -149,8 +149,8 @@ func sameFile(path string) string {
 	if path == "" {
 		return ""
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if plain, err := filepath.EvalSymlinks(path); err == nil {
+		return plain
 	}
 	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil { // the file is made later
 		return filepath.Join(folder, filepath.Base(path))

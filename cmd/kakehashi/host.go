@@ -173,7 +173,7 @@ func (h *host) serve(ctx context.Context, l net.Listener, sets []*set) error {
 	defer late.Stop()
 	select {
 	case <-stopped:
-		return errors.Join(append(ends, err)...)
+		return errors.Join(errors.Join(ends...), err)
 	case <-late.C: // the process ends, and with it whatever hangs
 		return fault.New(fault.Unavailable, "a set did not stop in time").WithCode("KKH5037").WithReason("timeout")
 	}

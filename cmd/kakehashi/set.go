@@ -95,6 +95,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		return nil, unopened(err)
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.db.Close() })
+
 	keys, err := audit.LoadKeys(cfg.Record)
 	if err != nil {
 		return nil, err
@@ -108,20 +109,10 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 	s.closers = append(s.closers, func(context.Context) error { s.keys.Close(); return nil })
 	s.tokens = staff.NewVerifier(cfg.Staff, s.keys)
 
-	if err = s.shared(keys); err != nil {
-		return nil, err
-	}
-	if err = s.neighbours(); err != nil {
-		return nil, err
-	}
-	if err = s.kafka(keys); err != nil {
-		return nil, err
-	}
-	if err = s.queue(keys); err != nil {
-		return nil, err
-	}
-	if err = s.notices(keys); err != nil {
-		return nil, err
+	for _, build := range []func(audit.Keys) error{s.shared, s.neighbours, s.kafka, s.queue, s.notices} {
+		if err = build(keys); err != nil {
+			return nil, err
+		}
 	}
 	s.gateway = gateway.New(cfg.Lookup, gateway.Rooms{
 		DB: s.db, Record: s.record, Rules: s.rules, Outbox: s.outbox, Inbox: s.inbox, Flights: s.volatile,
@@ -156,7 +147,7 @@ func unopened(err error) error {
 }
 
 // neighbours builds the adapters, each over clients of its own.
-func (s *set) neighbours() (err error) {
+func (s *set) neighbours(audit.Keys) (err error) {
 	tables, err := loadTables(s.cfg.Mapping.Tables)
 	if err != nil {
 		return err

@@ -184,12 +184,12 @@ func (h *house) states() map[State]int {
 func (h *house) settled(n int) func() bool { return func() bool { return h.states()[Settled] == n } }
 
 // until waits for a condition.
-func until(t testing.TB, what string, true func() bool) {
+func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	over := time.After(30 * time.Second)
-	for !true() {
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-over:

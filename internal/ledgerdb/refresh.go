@@ -136,7 +136,7 @@ func Sights(ctx context.Context, tx *store.Tx, p ledger.AtenaNumber) ([]Sight, e
 			return nil, fmt.Errorf("read sights: %w", err)
 		}
 		s.Digests, s.First = splitDigests(digests), before == 0
-		for _, item := range strings.Fields(changed) {
+		for item := range strings.FieldsSeq(changed) {
 			s.Changed = append(s.Changed, ledger.Item(item))
 		}
 		all = append(all, s)
@@ -159,7 +159,7 @@ func joinDigests(digests map[ledger.Item]string) string {
 
 func splitDigests(text string) map[ledger.Item]string {
 	digests := map[ledger.Item]string{}
-	for _, part := range strings.Fields(text) {
+	for part := range strings.FieldsSeq(text) {
 		item, digest, _ := strings.Cut(part, ":")
 		if slices.Contains(ledger.Items(), ledger.Item(item)) {
 			digests[ledger.Item(item)] = digest

@@ -63,7 +63,7 @@ func (b *bells) close() {
 
 // channel gives the name under which a topic of this schema is told.
 func (b *bells) channel(topic string) string {
-	return fmt.Sprintf("kakehashi_%08x_%s", uint32(hash32(b.c.cfg.Schema)), topic) //nolint:gosec // its bits
+	return fmt.Sprintf("kakehashi_%08x_%s", uint32(hash32(b.c.cfg.Schema)), topic)
 }
 
 func (b *bells) put(topic string) {

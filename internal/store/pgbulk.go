@@ -130,13 +130,13 @@ func column[A, T any](rows [][]any, i int, as func(A) T) (any, bool) {
 			return nil, false
 		}
 		switch v := row[i].(type) {
-		case A:
-			list[n] = as(v)
 		case nil:
 			if gaps == nil {
 				gaps = make([]bool, len(rows))
 			}
 			gaps[n] = true
+		case A:
+			list[n] = as(v)
 		default:
 			return nil, false
 		}

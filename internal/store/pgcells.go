@@ -92,7 +92,7 @@ func (c *cursor) fetch(ctx context.Context) error {
 
 func (c *cursor) close(ctx context.Context) error {
 	if c.tx.failed != nil || c.tx.pg.conn.Conn().IsClosed() {
-		return nil // it ended with the transaction
+		return nil //nolint:nilerr // it ended with the transaction, whose error is told already
 	}
 	return c.tx.pg.simple(context.WithoutCancel(ctx), c.tx, "CLOSE "+c.name)
 }
@@ -104,11 +104,11 @@ func cellOf(oid uint32, raw []byte) (driver.Value, error) {
 	}
 	switch {
 	case oid == pgtype.Int8OID && len(raw) == 8:
-		return int64(binary.BigEndian.Uint64(raw)), nil //nolint:gosec // two's complement
+		return int64(binary.BigEndian.Uint64(raw)), nil
 	case oid == pgtype.Int4OID && len(raw) == 4:
-		return int64(int32(binary.BigEndian.Uint32(raw))), nil //nolint:gosec // two's complement
+		return int64(int32(binary.BigEndian.Uint32(raw))), nil
 	case oid == pgtype.Int2OID && len(raw) == 2:
-		return int64(int16(binary.BigEndian.Uint16(raw))), nil //nolint:gosec // two's complement
+		return int64(int16(binary.BigEndian.Uint16(raw))), nil
 	case oid == pgtype.BoolOID && len(raw) == 1:
 		return int64(raw[0]), nil
 	case oid == pgtype.Float8OID && len(raw) == 8:

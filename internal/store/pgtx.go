@@ -319,7 +319,7 @@ func (tx *Tx) lockPG(ctx context.Context, name string, wait bool) (taken bool, e
 func hash32(text string) int32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(text)) // never fails
-	return int32(h.Sum32())      //nolint:gosec // every bit pattern is a lock
+	return int32(h.Sum32())
 }
 
 // integer is a whole number for whatever type the statement has it as.

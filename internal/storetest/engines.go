@@ -53,7 +53,7 @@ func Admin(t testing.TB, statements ...string) {
 	if err != nil {
 		t.Fatalf("connect to the PostgreSQL server: %v", err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	for _, s := range statements {
 		if _, err := conn.Exec(ctx, s); err != nil {
 			t.Errorf("%s: %v", s, err)

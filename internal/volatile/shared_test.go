@@ -75,12 +75,12 @@ func open(t *testing.T, url, prefix string) *Store {
 }
 
 // until waits for something to become true.
-func until(t *testing.T, what string, true func() bool) {
+func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	late := time.After(15 * time.Second)
-	for !true() {
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-late:

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -184,14 +185,15 @@ func (x *exchange) pressInboxPage() error {
 }
 
 func pressedText(p inbox.Plan, verb string) string {
-	text := strconv.Itoa(p.Can) + " 件を" + verb + "。"
+	var text strings.Builder
+	_, _ = fmt.Fprintf(&text, "%d 件を%s。", p.Can, verb)
 	for _, why := range p.Why {
-		text += "できない " + strconv.Itoa(why.Count) + " 件（" + noticeWhyWord(why.Word) + "）。"
+		_, _ = fmt.Fprintf(&text, "できない %d 件（%s）。", why.Count, noticeWhyWord(why.Word))
 	}
 	if p.Left > 0 {
-		text += "残り " + strconv.Itoa(p.Left) + " 件は、もう一度行ってください。"
+		_, _ = fmt.Fprintf(&text, "残り %d 件は、もう一度行ってください。", p.Left)
 	}
-	return text
+	return text.String()
 }
 
 // seenRow is what a change notice led to, as the page of a beneficiary shows it.

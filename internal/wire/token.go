@@ -162,8 +162,8 @@ func (s *tokenSource) renew(ctx context.Context, ahead bool) *flight {
 // flight. The other gateways hear of a new token when nobody here waits for it any more.
 func (s *tokenSource) fly(ctx context.Context, stop context.CancelFunc, f *flight) {
 	defer stop()
-	found := false
-	if f.token, found = s.store.Find(ctx, s.key); !found {
+	token, found := s.store.Find(ctx, s.key)
+	if f.token = token; !found {
 		f.token, f.err = s.fetch(ctx)
 	}
 	s.land(f)
