@@ -102,24 +102,29 @@ func (l *Log) holdLease(ctx context.Context, written <-chan struct{}) {
 	pace := time.NewTicker(min(max(l.cfg.Lease/6, 100*time.Millisecond), 3*time.Second))
 	defer pace.Stop()
 	others := watch{lease: l.cfg.Lease}
-	for {
+	for ended := false; !ended; {
+		l.beatAndWatch(ctx, &others) // at once: from now on it lives
 		select {
 		case <-written:
-			l.settleSelf(ctx, pace.C)
-			return
+			ended = true
 		case <-pace.C:
 		}
-		if l.lease.expired() {
-			continue
-		}
-		beats, err := l.showLife(ctx)
-		if err != nil {
-			continue // the record's own writing says so, and nobody is gone while it lasts
-		}
-		for _, writer := range others.beat(time.Now(), beats) {
-			if _, err := l.settle(ctx, writer); err != nil {
-				tell(ctx, slog.LevelWarn, "KKH3114", err)
-			}
+	}
+	l.settleSelf(ctx, pace.C)
+}
+
+// beatAndWatch shows that this writer lives and settles those that are gone.
+func (l *Log) beatAndWatch(ctx context.Context, others *watch) {
+	if l.lease.expired() {
+		return
+	}
+	beats, err := l.showLife(ctx)
+	if err != nil {
+		return // the record's own writing says so, and nobody is gone while it lasts
+	}
+	for _, writer := range others.beat(time.Now(), beats) {
+		if _, err := l.settle(ctx, writer); err != nil {
+			tell(ctx, slog.LevelWarn, "KKH3114", err)
 		}
 	}
 }
