@@ -6,11 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kakehashi/adapters/events"
 	"kakehashi/config"
 )
 
 func configCommand(s streams) *cobra.Command {
-	return group("config", "設定ファイルを検査し、書き方を示します", configCheckCommand(s), configSchemaCommand(s))
+	return group("config", "設定ファイルを検査し、書き方を示します", configCheckCommand(s), configSchemaCommand(s), configEventsCommand(s))
 }
 
 // configProblem is one problem of a configuration as JSON.
@@ -142,4 +143,18 @@ func configSchemaCommand(s streams) *cobra.Command {
 	c.Flags().BoolVar(&host, "host", false, "複数の自治体を動かす設定のものを出します")
 	c.Flags().BoolVar(&asJSON, "json", false, "常にJSONです（ほかのコマンドとそろえるための指定）")
 	return c
+}
+
+func configEventsCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "asyncapi",
+		Short:   "Kafka の2つのトピックの説明（AsyncAPI 3）を出します",
+		Long:    "知らせを受け取る側と、異動通知を出す側に渡す説明です。トピックの名前は既定のものが書いてあります。",
+		Example: "  kakehashi config asyncapi > kakehashi.asyncapi.yaml",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := s.out.Write(events.AsyncAPI())
+			return err
+		},
+	}
 }
