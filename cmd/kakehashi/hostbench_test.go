@@ -19,7 +19,7 @@ import (
 //	go test ./cmd/kakehashi -run '^$' -bench Neighbourhood -benchtime 1x
 func BenchmarkNeighbourhood(b *testing.B) {
 	const (
-		round = 10 * time.Second
+		round = 15 * time.Second
 		pace  = 40 // of B, a second
 	)
 	n := found(b)

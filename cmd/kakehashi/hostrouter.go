@@ -94,7 +94,7 @@ func (h *hosted) serve(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		h.metrics.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/v1/"):
-		wait, ok := h.limits.take()
+		wait, ok := h.limits.take(r.Context())
 		if !ok {
 			h.refused.Inc()
 			turnAway(w, refusedRequest{status: http.StatusServiceUnavailable, code: "KKH5036", base: h.at.Path, wait: wait})

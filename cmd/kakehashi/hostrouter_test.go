@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -180,46 +181,54 @@ func TestLivingWaitsForWhoIsInside(t *testing.T) {
 	})
 }
 
-// The limits: so many at once, so many a second, and a second's worth at a time.
+// The limits: so many at once, so many a second, a few together, and a short wait for one's
+// turn.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimits(2, 4)
-		for range 2 {
-			if _, ok := l.take(); !ok {
-				t.Fatal("refused below the limit")
+		l := newLimits(100, 10)
+		began := time.Now()
+		for i, want := range []time.Duration{0, 0, 100, 200, 300, 400, 500} { // two together, then ten a second
+			if turn, again := l.reserve(began); turn > want*time.Millisecond || turn <= (want-100)*time.Millisecond && want > 0 || again > 0 {
+				t.Errorf("request %d: its turn is after %v, again after %v", i, turn, again)
 			}
 		}
-		if wait, ok := l.take(); ok || wait != time.Second {
-			t.Errorf("a third at once: %v %v", wait, ok)
+		if again, ok := l.take(t.Context()); ok || again <= patience {
+			t.Errorf("one too many: %v %v", again, ok)
 		}
-		l.give()
-		l.give()
-		for range 2 {
-			if _, ok := l.take(); !ok {
-				t.Fatal("refused below the rate")
-			}
-			l.give()
-		}
-		wait, ok := l.take()
-		if ok || wait != time.Second/4 {
-			t.Errorf("a fifth in the second: %v %v", wait, ok)
-		}
-		<-time.After(wait)
-		if _, ok := l.take(); !ok {
-			t.Error("refused although it waited")
+		<-time.After(time.Second)
+		if again, ok := l.take(t.Context()); !ok || time.Since(began) != time.Second {
+			t.Errorf("after a second: %v %v", again, ok)
 		}
 		<-time.After(time.Hour)
-		l.give()
+		began = time.Now()
 		for range 4 {
-			if _, ok := l.take(); !ok {
-				t.Fatal("a second's worth was not saved up")
+			if _, ok := l.take(t.Context()); !ok {
+				t.Fatal("refused within its patience")
 			}
-			l.give()
 		}
-		if _, ok := l.take(); ok {
-			t.Error("more than a second's worth was saved up")
+		if took := time.Since(began); took != 200*time.Millisecond {
+			t.Errorf("four took %v: no more than two are saved up, the others wait their turn", took)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		inside := l.inside
+		if _, ok := l.take(gone); ok || l.inside != inside {
+			t.Errorf("one who is gone was let in, or keeps a place: %v %d", ok, l.inside-inside)
 		}
 	})
+	l := newLimits(2, 1000)
+	for range 2 {
+		if _, ok := l.take(t.Context()); !ok {
+			t.Fatal("refused below the limit")
+		}
+	}
+	if again, ok := l.take(t.Context()); ok || again != time.Second {
+		t.Errorf("a third at once: %v %v", again, ok)
+	}
+	l.give()
+	if _, ok := l.take(t.Context()); !ok {
+		t.Error("refused although one has left")
+	}
 }
 
 // Whoever is over the limits is told when to come again, and others are not.
