@@ -44,10 +44,33 @@
 // A quarter of what is claimed is the newest that is due, so that a long backlog does not
 // starve the persons of today.
 //
+// # Several gateways on one database
+//
+// On PostgreSQL any number of gateways owe, claim and settle at once. What keeps them apart
+// is in the rows and not in who runs: a claim is fenced by the attempt's number and the
+// phase, takes the oldest of a lane alone and waits for nobody; a settlement holds its rows,
+// lowest first; what rearranges a lane does so under the ledger's lock, which is taken
+// before all others. Rows are found by how they stand, never by a number greater than the
+// last. Several relays would prepare the same letters, and all but one in vain; so, once one
+// has lost a claim, rows are picked by putting them off for two seconds, over which the
+// others pass. That is a hint: whose a row is is settled by the claim, and what a relay dies
+// over is due again when it is over. Leases end by time alone.
+//
+// Moments are the database's: each relay learns every ten seconds how far its own clock is
+// from that, and what is due is compared with the database's clock itself. A host whose clock
+// is an hour off tells nothing twice and loses nothing; one that is stepped is off for those
+// ten seconds, in which it may ask about what another has on its way.
+//
+// After a backup was put back, each gateway whose own checkpoints show it asks about what
+// stands as not told when it starts. One that had no checkpoints of before cannot know: the
+// first to be started is one that has. Relays wake one another by a [Bell], and look once a
+// second all the same.
+//
 // # Where things stand
 //
 // policy.go and gate.go decide and know neither database nor network; enqueue.go,
 // claim.go, transact.go, settle.go, each.go, late.go, replay.go, arm.go, discard.go and answer.go are the transactions;
 // relay.go, send.go, adopt.go, restored.go and finish.go what runs between them; list.go, plan.go and
-// summary.go what is shown; body.go how a change is kept.
+// summary.go what is shown; body.go how a change is kept. postgres.go holds what PostgreSQL is
+// asked differently, and why that holds; shared.go what a relay does that is not alone.
 package outbox

@@ -32,12 +32,15 @@ func (r *relay) finish(ctx context.Context, cancel context.CancelFunc) {
 	}
 }
 
-// underway counts the calls that have not come back.
-func (r *relay) underway() (n int) {
+// underway counts the calls and the preparations that have not come back.
+func (r *relay) underway() int { return r.onTheirWay() + r.started }
+
+// onTheirWay counts the calls that have not come back.
+func (r *relay) onTheirWay() (n int) {
 	for _, l := range r.lines {
 		n += len(l.flights)
 	}
-	return n + r.started
+	return n
 }
 
 // settleLast settles what has come back; what cannot be settled now is asked about by the

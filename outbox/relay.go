@@ -122,7 +122,10 @@ func (r *relay) round(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if r.started > before {
-		r.gather()
+		r.gather(func() bool { return r.started > 0 })
+	}
+	if r.q.shared && len(r.ended) > 0 { // a transaction costs as much as many changes
+		r.gather(func() bool { return len(r.ended) < chunk && r.onTheirWay() > len(r.ended) })
 	}
 	moved, err := r.transact(ctx)
 	return armed || moved, err
@@ -281,12 +284,12 @@ func (r *relay) drain() {
 	}
 }
 
-// gather waits a moment for the letters that are being prepared, so that they are claimed
-// together.
-func (r *relay) gather() {
+// gather waits a moment while more is to come back, so that letters that are being prepared
+// are claimed together, and ends settled so.
+func (r *relay) gather(more func() bool) {
 	limit := time.NewTimer(linger)
 	defer limit.Stop()
-	for r.started > 0 {
+	for more() {
 		select {
 		case f := <-r.events:
 			r.hear(f)

@@ -84,8 +84,8 @@ const owedAt = `SELECT enqueued_at FROM outbox_change WHERE seq = $1`
 
 // Summary sums up what is owed, from one snapshot, which is kept while nothing is written
 // that could change it. Of a queue of more than a thousand changes it may be a second old
-// though something was: then as many may ask as will, and reading it costs no more. How the
-// destinations stand is always of now.
+// though something was, and older where reading it takes long: then as many may ask as will,
+// and reading it costs no more. How the destinations stand is always of now.
 func (q *Queue) Summary(ctx context.Context) (Summary, error) {
 	s, err := q.summed.get(ctx, q)
 	if err != nil {
@@ -116,6 +116,7 @@ type summed struct {
 	writes  atomic.Int64  // those that have ended
 	seen    int64         // of these, when the summary was read
 	at      time.Time     // by the monotonic clock; zero: nothing was read yet
+	cost    time.Duration // how long reading it took
 	reads   int
 	summary Summary
 }
@@ -141,11 +142,12 @@ func (k *summed) get(ctx context.Context, q *Queue) (Summary, error) {
 	defer func() { <-k.turn }()
 	alone := q.rooms.Exclusive && k.writing.Load() == 0
 	if writes := k.writes.Load(); !k.stands(writes, alone) {
+		began := time.Now()
 		s, err := q.readSummary(ctx)
 		if err != nil {
 			return Summary{}, err
 		}
-		k.summary, k.seen, k.at = s, writes, time.Now()
+		k.summary, k.seen, k.at, k.cost = s, writes, time.Now(), time.Since(began)
 		k.reads++
 	}
 	s := k.summary
@@ -162,7 +164,7 @@ func (k *summed) stands(writes int64, alone bool) bool {
 	case alone && k.seen == writes:
 		return true
 	default:
-		return k.summary.Owed >= shortQueue && time.Since(k.at) < keptSummary
+		return k.summary.Owed >= shortQueue && time.Since(k.at) < max(keptSummary, unhurried*k.cost)
 	}
 }
 
