@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -36,9 +37,14 @@ func threeGateways(t *testing.T, at storetest.Place, to outbox.Destination) []*h
 	return all
 }
 
-// verified holds the record against its proofs.
+// verified holds the record against its proofs, once this gateway has written some down:
+// where another seals, it does so a moment later.
 func (h *house) verified() audit.Report {
 	h.t.Helper()
+	h.await("checkpoints are written down", func() bool {
+		info, err := os.Stat(h.proofs)
+		return err == nil && info.Size() > 0
+	})
 	report, err := audit.Verify(h.t.Context(), audit.VerifyInput{
 		DB: h.at.Config, Checkpoints: h.proofs,
 		PublicKeyFile: filepath.Join(h.keys, audit.PublicKeyName), MACKeyFile: filepath.Join(h.keys, audit.MACKeyName),
