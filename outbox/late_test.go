@@ -36,6 +36,7 @@ func stall(t *testing.T, at storetest.Place, n *neighbour, cfg Config, receiver 
 	s.enqueue(use("a", 1), use("a", 2))
 	s.first = newRelay(t.Context(), s.queue, receiver)
 	until(t, "it is on its way", func() bool {
+		s.first.drain() // a preparation may take longer than a round waits for it
 		if _, err := s.first.round(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,11 @@ type standing struct {
 	asks         bool // the neighbour can be asked
 }
 
+// repeatable tells whether a change may be sent again whatever became of it: its neighbour
+// promises that a repeat is harmless, and nobody is there to ask. Then no time need pass, and
+// however often it is tried, nothing is left for a person to find out.
+func (s standing) repeatable() bool { return s.keys && !s.asks }
+
 // The outcomes of attempts, as the record and the table of attempts spell them.
 const (
 	endDelivered = "delivered"
@@ -103,6 +108,9 @@ func (p policy) sent(s standing, err error, now time.Time) verdict {
 	case fault.Unsure:
 		v.to, v.outcome, v.due, v.fails = toAsk, endUnsure, now.Add(p.cfg.Settle), 0
 		v.tries, v.question, v.answered = s.tries+1, QuestionArrived, false
+		if s.repeatable() {
+			v.to, v.due, v.fails, v.tries = toSend, p.later(now, s.fails, err), s.fails+1, s.tries
+		}
 	case fault.Rejected:
 		v.outcome, v.cause = endRejected, CauseRejected
 	case fault.Internal:
@@ -169,6 +177,9 @@ func (p policy) lost(s standing, was phase, now time.Time) verdict {
 	}
 	if was == sending {
 		v.tries, v.due, v.answered = s.tries+1, now.Add(p.cfg.Settle), false
+		if s.repeatable() {
+			v.to, v.due, v.tries = toSend, now, s.tries
+		}
 	}
 	return v
 }

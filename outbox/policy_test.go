@@ -38,6 +38,10 @@ func TestPolicyOfDeliveries(t *testing.T) {
 			cause: "timeout", code: "KKH2131", question: "arrived"}},
 		"unknown, and what somebody found is of an earlier attempt": {standing{answered: true}, unsure(),
 			verdict{to: toAsk, outcome: "unsure", due: now.Add(time.Minute), tries: 1, cause: "timeout", code: "KKH2131", question: "arrived"}},
+		"unknown, but a key takes effect once": {standing{fails: 1, tries: 9, keys: true}, unsure(),
+			verdict{to: toSend, outcome: "unsure", due: now.Add(10 * time.Second), fails: 2, tries: 9, cause: "timeout", code: "KKH2131", question: "arrived"}},
+		"unknown, a key takes effect once, and it can be asked": {standing{keys: true, asks: true}, unsure(),
+			verdict{to: toAsk, outcome: "unsure", due: now.Add(time.Minute), tries: 1, cause: "timeout", code: "KKH2131", question: "arrived"}},
 		"down, and what somebody found stands": {standing{answered: true}, down(),
 			verdict{to: toSend, outcome: "again", due: now.Add(5 * time.Second), fails: 1, cause: "down", code: "KKH2101", answered: true}},
 		"refused":      {standing{}, refused(), verdict{to: parked, outcome: "rejected", cause: "rejected", code: "KKH2115", detail: "E0004"}},
@@ -62,6 +66,8 @@ func TestPolicyOfLostLeases(t *testing.T) {
 	}{
 		"while it was sent": {standing{tries: 1, answered: true}, sending,
 			verdict{to: toAsk, outcome: "lost", due: now.Add(time.Minute), tries: 2, cause: CauseLost, question: "arrived"}},
+		"while it was sent, but a key takes effect once": {standing{tries: 1, keys: true}, sending,
+			verdict{to: toSend, outcome: "lost", due: now, tries: 1, cause: CauseLost, question: "arrived"}},
 		"while it was asked about": {standing{tries: 1, answered: true}, asking,
 			verdict{to: toAsk, outcome: "lost", due: now, tries: 1, cause: CauseLost, question: "arrived", answered: true}},
 	} {
