@@ -186,8 +186,19 @@ func (l *load) promise(p pressed, tries int) {
 	}
 }
 
-// ask looks somebody up once.
+// ask looks somebody up, again and again until an answer comes, as somebody at a counter does.
 func (l *load) ask(who persona) {
+	for !l.askOnce(who) {
+		select {
+		case <-l.over.Done():
+			return
+		case <-time.After(between(50*time.Millisecond, 250*time.Millisecond)):
+		}
+	}
+}
+
+// askOnce looks somebody up once; false: it may be tried again.
+func (l *load) askOnce(who persona) bool {
 	var a struct {
 		Lookup  string `json:"lookup_id"`
 		Sources []struct {
@@ -198,14 +209,12 @@ func (l *load) ask(who persona) {
 	}
 	body := basis(l.w.example, who, map[string]any{"person": map[string]any{"atena_number": who.Atena}})
 	status, code, err := l.send("/v1/lookups", "", body, &a)
-	if err != nil {
-		return
+	if err != nil || mayRepeat(status) {
+		return false
 	}
 	if status != http.StatusOK {
-		if !mayRepeat(status) {
-			l.wrong("POST /v1/lookups: %d %s", status, code)
-		}
-		return
+		l.wrong("POST /v1/lookups: %d %s", status, code)
+		return true
 	}
 	g := answer{lookup: a.Lookup}
 	for _, s := range a.Sources {
@@ -216,6 +225,7 @@ func (l *load) ask(who persona) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.given = append(l.given, g)
+	return true
 }
 
 // send sends a body to one of the gateways, and decodes an answer of success.
