@@ -14,7 +14,7 @@ type Config struct {
 	CheckpointsFile string        `config:"checkpoints_file,required" format:"path" doc:"封印の控えのファイル。データベースとは別のディスクに置いてください"`
 	SealEvery       time.Duration `config:"seal_every" default:"500ms" doc:"封印の間隔"`
 	WriteTimeout    time.Duration `config:"write_timeout" default:"5s" doc:"記録の書込みを待つ時間の上限。過ぎると照会を止めます"`
-	Lease           time.Duration `config:"lease" default:"15s" doc:"複数のゲートウェイで使うとき、この時間だけ動きのないゲートウェイの記録を、ほかのゲートウェイが締めます（PostgreSQLのときだけ）"`
+	Lease           time.Duration `config:"lease" default:"15s" doc:"複数のゲートウェイで使うとき、この時間だけ動きのないゲートウェイの記録を、ほかのゲートウェイが締めます（PostgreSQLのときだけ）。database.lock_timeout より長くします"`
 }
 
 // Validate tells what is wrong with the configuration, or nil.
