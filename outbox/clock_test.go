@@ -108,9 +108,7 @@ func TestTwoEndsOfOneAttemptAreSettledOnce(t *testing.T) {
 			h := newHouse(t, onSQLite(t), quick(), to(newNeighbour()))
 			h.enqueue(use("a", 1))
 			r := newRelay(t.Context(), h.queue, nil)
-			if moved, err := r.round(t.Context()); err != nil || !moved {
-				t.Fatalf("claim: %v, %v", moved, err)
-			}
+			untilMoved(t, r)
 			f := <-r.events
 			lost := &flight{line: f.line, row: f.row, verdict: r.policy.lost(f.standing(), sending, time.Now())}
 			r.hear(f)

@@ -140,9 +140,7 @@ func testALateFirstAttemptDoesNotOvertakeItsSuccessor(t *testing.T, at storetest
 	h := newHouse(t, at, cfg, to(n))
 	h.enqueue(use("a", 1), use("a", 2))
 	first := newRelay(t.Context(), h.queue, nil)
-	if moved, err := first.round(t.Context()); err != nil || !moved {
-		t.Fatalf("claim: %v, %v", moved, err)
-	}
+	untilMoved(t, first)
 	until(t, "it is on its way", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()

@@ -84,7 +84,7 @@ func (q *Queue) Undiscard(ctx context.Context, tx *store.Tx, ids []ledger.Change
 	if err != nil {
 		return p, err
 	}
-	if err := holdLanes(ctx, tx, rows); err != nil {
+	if _, err := holdLanes(ctx, tx, rows); err != nil {
 		return p, err
 	}
 	words := map[int64]string{}

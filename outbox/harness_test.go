@@ -119,3 +119,17 @@ func use(record string, n int) ledger.Change {
 		At: time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC),
 	}
 }
+
+// untilMoved runs rounds until one claims or settles: a preparation may take longer than a
+// round waits for it.
+func untilMoved(t testing.TB, r *relay) {
+	t.Helper()
+	until(t, "a round moves something", func() bool {
+		r.drain()
+		moved, err := r.round(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return moved
+	})
+}

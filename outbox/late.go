@@ -45,7 +45,7 @@ func (r *relay) late(ctx context.Context, tx *store.Tx, f *flight, s *settlement
 	if err := s.flush(ctx, tx); err != nil {
 		return err
 	}
-	if err := holdLanes(ctx, tx, []planned{{destination: f.line.route.Destination, record: string(f.row.record)}}); err != nil {
+	if _, err := holdLanes(ctx, tx, []planned{{destination: f.line.route.Destination, record: string(f.row.record)}}); err != nil {
 		return err
 	}
 	settled, err := f.mark(ctx, tx, s.now)

@@ -108,9 +108,9 @@ const (
 		o.sends, o.tries, o.fails, o.last_at, '', '', '', '', o.answered, o.digest, NULL, o.replay, o.parking,
 		'delivered', $2, '', '' FROM c JOIN o ON o.seq = c.seq`
 
-	// promoteAll lets the oldest that is left of each lane go on. It must not look for that
-	// by min(seq): a row that another discards at this moment is the lowest still, and the
-	// one behind it would wait for ever. Held, such a row is passed over.
+	// promoteAll lets the oldest that is left of each lane go on. It takes that row by holding
+	// it, not by min(seq): a row that another is about to delete would be the lowest still,
+	// and the one behind it would wait for ever. Held, such a row is passed over.
 	promoteAll = `WITH p AS MATERIALIZED (
 		SELECT h.seq FROM (SELECT DISTINCT u.destination, u.record FROM unnest($1::text[], $2::text[]) AS u (destination, record)) l
 		CROSS JOIN LATERAL (SELECT w.seq FROM outbox_owed w

@@ -230,40 +230,69 @@ func TestOwingMeetsTheSettlementOfTheHead(t *testing.T) {
 	}
 }
 
-// The second of three changes is discarded at the very moment at which the first is settled:
-// the third goes on.
-func TestADiscardMeetsTheSettlementOfTheHead(t *testing.T) {
-	n := newNeighbour()
-	all := gateways(t, storetest.Postgres(t), 2, quick(), to(n))
-	all[0].enqueue(use("a", 1), use("a", 2), use("a", 3))
-	r := newRelay(t.Context(), all[1].queue, nil)
-	if moved, err := r.round(t.Context()); err != nil || !moved {
-		t.Fatalf("claim: %v, %v", moved, err)
+// Somebody owes or discards a change at the very moment at which the head of its lane is
+// settled: whoever is first, the other waits for it, and what is left of the lane goes on.
+func TestALaneIsChangedWhileItsHeadIsSettled(t *testing.T) {
+	owe := func(ctx context.Context, tx *store.Tx, q *Queue) error {
+		_, err := q.Enqueue(ctx, tx, use("a", 4))
+		return err
 	}
-	r.hear(<-r.events)
-	settled := make(chan error, 1)
-	all[0].tx(func(ctx context.Context, tx *store.Tx) error {
-		p, err := all[0].queue.Discard(ctx, tx, Filter{IDs: []ledger.ChangeID{"C-a-2"}}, Mark{By: "2001", At: time.Now(), Reason: "r"}, nil)
-		if err != nil || p.Can != 1 {
-			t.Errorf("discard: %+v, %v", p, err)
+	discard := func(ctx context.Context, tx *store.Tx, q *Queue) error {
+		p, err := q.Discard(ctx, tx, Filter{IDs: []ledger.ChangeID{"C-a-2"}}, Mark{By: "2001", At: time.Now(), Reason: "r"}, nil)
+		if err == nil && p.Can != 1 {
+			err = fmt.Errorf("discarded %+v", p)
 		}
-		go func() {
-			_, err := r.transact(t.Context())
-			settled <- err
-		}()
-		until(t, "the settlement waits for the discard", func() bool {
-			rows, err := store.Query(ctx, all[0].db, `SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
-				WHERE a.wait_event_type = 'Lock' AND l.relation = 'outbox_owed'::regclass`)
-			list, err := readNumbers(rows, err)
-			return err == nil && list[0] > 0
+		return err
+	}
+	for name, c := range map[string]struct {
+		change func(context.Context, *store.Tx, *Queue) error
+		owed   []ledger.Change
+		last   ledger.ChangeID
+	}{
+		"owed behind it":              {owe, []ledger.Change{use("a", 1)}, "C-a-4"},
+		"owed behind others":          {owe, []ledger.Change{use("a", 1), use("a", 2)}, "C-a-4"},
+		"discarded, others behind it": {discard, []ledger.Change{use("a", 1), use("a", 2), use("a", 3)}, "C-a-3"},
+	} {
+		for _, settlesFirst := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, settled first %v", name, settlesFirst), func(t *testing.T) {
+				all := gateways(t, storetest.Postgres(t), 2, quick(), to(newNeighbour()))
+				all[0].enqueue(c.owed...)
+				r := newRelay(t.Context(), all[1].queue, nil)
+				untilMoved(t, r)
+				r.hear(<-r.events)
+				change := func(ctx context.Context, tx *store.Tx) error { return c.change(ctx, tx, all[0].queue) }
+				settle := func(ctx context.Context, tx *store.Tx) error { return r.settle(ctx, tx, r.ended, false) }
+				if settlesFirst {
+					inTurn(t, all[1], settle, all[0], change)
+				} else {
+					inTurn(t, all[0], change, all[1], settle)
+				}
+				all[1].run(all[1].queue, nil)
+				all[0].untilState(c.last, Delivered)
+			})
+		}
+	}
+}
+
+// inTurn runs a transaction, and another in the middle of it, which must wait for the first.
+func inTurn(t *testing.T, a *house, first func(context.Context, *store.Tx) error, b *house, second func(context.Context, *store.Tx) error) {
+	t.Helper()
+	ended := make(chan error, 1)
+	a.tx(func(ctx context.Context, tx *store.Tx) error {
+		if err := first(ctx, tx); err != nil {
+			return err
+		}
+		go func() { ended <- store.WithTx(t.Context(), b.db, second) }()
+		until(t, "the second waits for the first", func() bool {
+			waiting, err := readNumbers(store.Query(t.Context(), a.db, `SELECT count(*) FROM pg_stat_activity s JOIN pg_locks l ON l.pid = s.pid
+				WHERE s.wait_event_type = 'Lock' AND l.relation = 'outbox_owed'::regclass`))
+			return err == nil && waiting[0] > 0
 		})
 		return nil
 	})
-	if err := <-settled; err != nil {
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	all[1].run(all[1].queue, nil)
-	all[0].untilState("C-a-3", Delivered)
 }
 
 // Two relays see the same rows; what one claims is none of the other's.

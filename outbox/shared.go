@@ -45,7 +45,6 @@ const (
 	seeNewest    = rowColumns + pickNewest
 	takeOldest   = pickBegins + pickOldest + pickEnds
 	takeNewest   = pickBegins + pickNewest + pickEnds
-	lockPlanned  = `SELECT c.seq` + fromOwed
 	holdAllLanes = `SELECT o.seq FROM (SELECT DISTINCT u.destination, u.record FROM unnest($1::text[], $2::text[]) AS u (destination, record)) l
 		JOIN outbox_owed o ON o.destination = l.destination AND o.record = l.record ORDER BY o.seq FOR UPDATE OF o`
 )
@@ -198,38 +197,30 @@ func (q *Queue) listen(ctx context.Context) (over func()) {
 }
 
 // heldRows is plannedRows of rows that nobody else claims, settles or arms until the
-// transaction ends.
+// transaction ends. Their lanes are held whole, lowest first: held one by one, a row and the
+// head before it would be wanted by a settlement in the other order.
 func heldRows(ctx context.Context, tx *store.Tx, f Filter, only string, limit int) ([]planned, error) {
-	if tx.Engine() != store.Postgres {
-		return plannedRows(ctx, tx, f, only, limit)
+	rows, err := plannedRows(ctx, tx, f, only, limit)
+	if err != nil || tx.Engine() != store.Postgres {
+		return rows, err
 	}
-	var c clauses
-	f.common(&c, "o", namedChanges)
-	if condition, _ := f.State.phases(); condition != "" {
-		c.add(condition)
-	}
-	if only != "" {
-		c.add(only)
-	}
-	c.args = append(c.args, limit)
-	held, err := hold(ctx, tx, lockPlanned+c.where()+fmt.Sprintf(" ORDER BY c.seq LIMIT $%d FOR UPDATE OF o", len(c.args)), c.args...)
+	held, err := holdLanes(ctx, tx, rows)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := plannedRows(ctx, tx, f, only, limit)
+	rows, err = plannedRows(ctx, tx, f, only, limit)
 	return slices.DeleteFunc(rows, func(p planned) bool { // it has come since
 		_, found := slices.BinarySearch(held, p.seq)
 		return p.past == "" && !found
 	}), err
 }
 
-// holdLanes holds everything that is owed of the lanes of rows: nothing of it is claimed or
-// settled until the transaction ends.
-func holdLanes(ctx context.Context, tx *store.Tx, rows []planned) error {
+// holdLanes holds everything that is owed of the lanes of rows, and gives the numbers,
+// lowest first: nothing of it is claimed or settled until the transaction ends.
+func holdLanes(ctx context.Context, tx *store.Tx, rows []planned) ([]int64, error) {
 	destinations, records := make([]string, len(rows)), make([]string, len(rows))
 	for i, row := range rows {
 		destinations[i], records[i] = row.destination, row.record
 	}
-	_, err := hold(ctx, tx, holdAllLanes, destinations, records)
-	return err
+	return hold(ctx, tx, holdAllLanes, destinations, records)
 }
