@@ -135,7 +135,7 @@ func numbersInCode(t *testing.T) map[string]string {
 }
 
 func TestPages(t *testing.T) {
-	want := []string{"はじめに", "導入", "窓口の使い方", "運用", "記録を書けないとき", "監査人の手引き", "終了コード", "設定", "送信待ちと配信不能", "異動通知", "複数の自治体"}
+	want := []string{"はじめに", "導入", "窓口の使い方", "運用", "記録を書けないとき", "監査人の手引き", "終了コード", "設定", "送信待ちと配信不能", "異動通知", "複数の自治体", "PostgreSQL・Redis・Kafka で動かす"}
 	if got := manual.Pages(); !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
