@@ -20,7 +20,10 @@ func backupCommand(s streams) *cobra.Command {
 
 戻し方: ゲートウェイを止める → 控えを kakehashi.db の場所に置く（kakehashi.db-wal と
 kakehashi.db-shm は消す）→ kakehashi audit verify --dir DIR → ゲートウェイを始める。
-控えのあとの記録が失われたときは、検証がその件数を示します。`,
+控えのあとの記録が失われたときは、検証がその件数を示します。
+
+PostgreSQL のデータベースの控えは取れません（20）。pg_dump -Fc --schema=スキーマ で取ります。
+取るものと戻し方は、手引きの「PostgreSQL・Redis・Kafka で動かす」にあります。`,
 		Example: "  kakehashi backup --dir DIR /backup/kakehashi-20261124.db",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
