@@ -8,7 +8,7 @@ import (
 
 // limits bound what one municipality's callers may take of the machine that it shares with
 // others: how many of their requests are under way at once, and how many begin in a second.
-// A fifth of a second's worth may come at once, and what comes a little too soon waits its
+// A tenth of a second's worth may come at once, and what comes a little too soon waits its
 // turn: many that begin together would hold up the neighbours. Safe for concurrent use.
 type limits struct {
 	most  int     // under way, those that wait their turn among them
@@ -25,7 +25,7 @@ type limits struct {
 const patience = 500 * time.Millisecond
 
 func newLimits(most, rate int) *limits {
-	burst := max(1, float64(rate)/5)
+	burst := max(1, float64(rate)/10)
 	return &limits{most: most, rate: float64(rate), burst: burst, left: burst}
 }
 

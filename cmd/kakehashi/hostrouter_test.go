@@ -185,10 +185,10 @@ func TestLivingWaitsForWhoIsInside(t *testing.T) {
 // turn.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimits(100, 10)
+		l := newLimits(100, 20)
 		began := time.Now()
-		for i, want := range []time.Duration{0, 0, 100, 200, 300, 400, 500} { // two together, then ten a second
-			if turn, again := l.reserve(began); turn > want*time.Millisecond || turn <= (want-100)*time.Millisecond && want > 0 || again > 0 {
+		for i, want := range []time.Duration{0, 0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500} { // two together, then twenty a second
+			if turn, again := l.reserve(began); max(turn, 0) != want*time.Millisecond || again > 0 {
 				t.Errorf("request %d: its turn is after %v, again after %v", i, turn, again)
 			}
 		}
@@ -206,7 +206,7 @@ func TestLimits(t *testing.T) {
 				t.Fatal("refused within its patience")
 			}
 		}
-		if took := time.Since(began); took != 200*time.Millisecond {
+		if took := time.Since(began); took != 100*time.Millisecond {
 			t.Errorf("four took %v: no more than two are saved up, the others wait their turn", took)
 		}
 		gone, leave := context.WithCancel(t.Context())
