@@ -149,19 +149,24 @@ func (s *set) relay(ctx context.Context) error {
 	return all.Wait()
 }
 
-// months has the database keep room for the months to come, at the start and once a day. A
-// month without a place of its own is kept all the same, in the place for what has none.
+// thisMonth has the database keep room for this month and those to come. A month without a
+// place of its own is kept all the same, in the place for what has none.
+func (s *set) thisMonth(ctx context.Context) {
+	if _, err := s.db.Partitions(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("partitions", "code", "KKH5051", "cause", fault.Find(err).Reason)
+	}
+}
+
+// months does that once a day.
 func (s *set) months(ctx context.Context) error {
 	day := time.NewTicker(24 * time.Hour)
 	defer day.Stop()
 	for {
-		if _, err := s.db.Partitions(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("partitions", "code", "KKH5051", "cause", fault.Find(err).Reason)
-		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-day.C:
+			s.thisMonth(ctx)
 		}
 	}
 }

@@ -95,6 +95,7 @@ func newSet(ctx context.Context, cfg *config.File, log *slog.Logger, console *we
 		return nil, unopened(err)
 	}
 	s.closers = append(s.closers, func(context.Context) error { return s.db.Close() })
+	s.thisMonth(ctx) // before the record's first entry, which would go where there is no month's own place
 
 	keys, err := audit.LoadKeys(cfg.Record)
 	if err != nil {

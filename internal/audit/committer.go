@@ -243,7 +243,7 @@ func (l *Log) commitRows(ctx context.Context, batch []*waiter, owed []Entry) err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.WriteTimeout)
 	defer cancel()
-	return store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	return store.WithTx(store.Urgent(ctx), l.db, func(ctx context.Context, tx *store.Tx) error {
 		return l.place(ctx, tx, rows)
 	})
 }

@@ -134,7 +134,7 @@ func (l *Log) showLife(ctx context.Context) (others map[string]int64, err error)
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Lease/3)
 	defer cancel()
 	var alive int64
-	err = store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	err = store.WithTx(store.Urgent(ctx), l.db, func(ctx context.Context, tx *store.Tx) error {
 		alive, err = tx.Exec(ctx, "UPDATE audit_writer SET beats = beats + 1, low = $2 WHERE writer = $1 AND settled = 0",
 			l.issuer.writer, l.issuer.low())
 		return err

@@ -100,7 +100,7 @@ func (l *Log) sealUnderLock(ctx context.Context, seen *glance) (n int, err error
 	s := &l.sealer
 	var b *built
 	var head checkpoint
-	err = store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	err = store.WithTx(store.Urgent(ctx), l.db, func(ctx context.Context, tx *store.Tx) error {
 		free, err := tx.TryLock(ctx, "seal")
 		if err != nil || !free {
 			l.wakeSealer() // another seals; this one comes back at the pace

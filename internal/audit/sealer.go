@@ -176,7 +176,7 @@ func (s *sealer) build(chunk []*row) (*built, error) {
 
 // keep commits what was built, with the checkpoint of its tree.
 func (l *Log) keep(ctx context.Context, b *built, head checkpoint) error {
-	err := store.WithTx(ctx, l.db, func(ctx context.Context, tx *store.Tx) error {
+	err := store.WithTx(store.Urgent(ctx), l.db, func(ctx context.Context, tx *store.Tx) error {
 		for _, part := range []struct {
 			query string
 			rows  [][]any

@@ -115,6 +115,10 @@ func (c Config) connection(place string, passwordFile string) (*pgx.ConnConfig, 
 // cancelPatience is how long the server may take to end a statement that was cancelled.
 const cancelPatience = 2 * time.Second
 
+// idleInTx is how long a transaction may stand still between two statements: a gateway that
+// is stopped in the middle of one keeps its locks from all others no longer.
+const idleInTx = 10 * time.Second
+
 // session is what holds for every connection: only our own schema is looked at, nothing
 // waits for ever, and no statement is compiled: ours are short.
 func (c Config) session() map[string]string {
@@ -122,7 +126,7 @@ func (c Config) session() map[string]string {
 		"search_path":                         c.searchPath(),
 		"statement_timeout":                   strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10),
 		"lock_timeout":                        strconv.FormatInt(c.LockTimeout.Milliseconds(), 10),
-		"idle_in_transaction_session_timeout": strconv.FormatInt(max(2*c.StatementTimeout, 10*time.Second).Milliseconds(), 10),
+		"idle_in_transaction_session_timeout": strconv.FormatInt(idleInTx.Milliseconds(), 10),
 		"timezone":                            "UTC",
 		"standard_conforming_strings":         "on",
 		// A statement that is kept from walking through a table costs 1e10 in the planner's eyes

@@ -27,7 +27,7 @@ type pgTx struct {
 
 // withTxPG is WithTx on PostgreSQL. Any number run at the same time, at READ COMMITTED.
 func withTxPG(ctx context.Context, c *cluster, f func(context.Context, *Tx) error) error {
-	release, err := c.writers.take(ctx, c)
+	release, err := c.takeToWrite(ctx)
 	if err != nil {
 		return err
 	}

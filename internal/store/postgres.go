@@ -20,6 +20,7 @@ type cluster struct {
 	pool     *pgxpool.Pool
 	readers  places // fewer than there are connections, so that one is left to write
 	writers  places // fewer than there are connections, so that one is left to read
+	common   places // of these, those that are not kept for what is urgent
 	readOnly bool
 	closed   atomic.Bool
 	wides    sync.Map // INSERT to wide
@@ -115,6 +116,7 @@ func newCluster(ctx context.Context, cfg Config, readOnly bool) (*cluster, error
 		readers-- // one is left to write
 	}
 	c := &cluster{cfg: cfg, pool: pool, readOnly: readOnly, readers: make(places, readers), writers: make(places, cfg.Pool-1)}
+	c.common = make(places, max(cfg.Pool-2, 1))
 	c.bells = newBells(ctx, c)
 	return c, nil
 }
@@ -141,14 +143,35 @@ type places chan struct{}
 
 // take waits for a place, at most as long as a statement may take.
 func (p places) take(ctx context.Context, c *cluster) (release func(), err error) {
-	ctx, cancel := c.patience(ctx)
+	patient, cancel := c.patience(ctx)
 	defer cancel()
 	select {
 	case p <- struct{}{}:
 		return func() { <-p }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a connection: %w", classify(ctx.Err()))
+	case <-patient.Done():
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("wait for a connection: %w", classify(err))
+		}
+		return nil, fault.New(fault.Unavailable, "every connection that may write is taken").WithCode("KKH3207").WithReason("busy")
 	}
+}
+
+// takeToWrite waits for a place to write. What is urgent has one that nothing else can take:
+// transactions that all wait for one lock must not keep the record from being written.
+func (c *cluster) takeToWrite(ctx context.Context) (release func(), err error) {
+	if ctx.Value(urgent{}) != nil {
+		return c.writers.take(ctx, c)
+	}
+	one, err := c.common.take(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	two, err := c.writers.take(ctx, c)
+	if err != nil {
+		one()
+		return nil, err
+	}
+	return func() { two(); one() }, nil
 }
 
 // acquire gives a connection of the pool on which statement, which begins something and

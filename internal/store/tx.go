@@ -27,6 +27,14 @@ type inTx struct{}
 // for the writer would wait for ever.
 func InTx(ctx context.Context) bool { return ctx.Value(inTx{}) != nil }
 
+// urgent marks the context of a transaction that must not wait behind others.
+type urgent struct{}
+
+// Urgent marks a context: a transaction begun with it has a connection to write that no other
+// can take. It is for the few short ones that wait for no lock and on which all else depends,
+// as the record's own. On SQLite there is one turn to write, and it changes nothing.
+func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgent{}, true) }
+
 // WithTx runs f once, in a transaction: nil commits, an error takes everything back and
 // is returned. It waits for its turn to write, on PostgreSQL for a connection, as long as
 // ctx lives; once f has returned nil, the transaction is committed whatever becomes of ctx.
