@@ -533,3 +533,51 @@ func TestNothingPlantedLeaks(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAskedNobodyDoesNotOpenTheGate(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		cfg := quick()
+		cfg.RetryFirst, cfg.RetryMax, cfg.Tries = time.Hour, time.Hour, 100
+		h := newHouse(t, at, cfg)
+		h.take(event("ours", person(0)))
+		r := &refresher{t: t, does: func(p ledger.AtenaNumber, _ []Notice) (Result, error) {
+			if string(p) == person(0) {
+				return Result{}, down()
+			}
+			return Result{Word: NotOurs}, nil
+		}}
+		l := &run{b: h.box, refresher: r, policy: policy{cfg: h.box.cfg, draw: func() float64 { return 0 }}}
+		follow := func() {
+			t.Helper()
+			claimed, err := h.box.claim(t.Context(), 1)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("claimed %d (%v), want 1", len(claimed), err)
+			}
+			l.take(t.Context(), h.box.follow(t.Context(), r, l.policy, claimed[0]))
+		}
+		follow()
+		if l.gate.fails != 1 {
+			t.Fatalf("after a failure: %d, want 1", l.gate.fails)
+		}
+		h.take(event("stranger", person(1)))
+		follow()
+		if l.gate.fails != 1 {
+			t.Error("a notice about nobody of ours opened the gate")
+		}
+		h.take(event("broken", person(2)))
+		err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE inbox_notice SET body = $1 WHERE state = 'due' AND fails = 0", []byte("rot"))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		follow()
+		if l.gate.fails != 1 {
+			t.Error("a notice that does not open opened the gate")
+		}
+		if diff := cmp.Diff(map[State]int{Due: 1, Settled: 1, Parked: 1}, h.states()); diff != "" {
+			t.Errorf("states (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -51,7 +51,8 @@ func (p policy) wait(fails int) time.Duration {
 }
 
 // gate stands before all refreshes. At the first that finds no answer it shuts: then one at
-// a time goes, as a probe, at times that grow apart; the first answer opens it.
+// a time goes, as a probe, at times that grow apart; the first answer opens it. Whoever was
+// settled without a question says nothing about the neighbour, and is not heard.
 type gate struct {
 	fails int       // in a row; 0: open
 	next  time.Time // when the next probe may go

@@ -34,8 +34,9 @@ type run struct {
 
 // end is how the refresh of one person ended.
 type end struct {
-	asked   error // by the refresher
-	written error // by the database
+	asked    error // by the refresher
+	answered bool  // a neighbour was asked, or the refresher failed: the gate learns from it
+	written  error // by the database
 }
 
 // Run follows the notices until ctx ends, and waits, within a bound, for what is under way
@@ -120,7 +121,7 @@ func (l *run) drain(ctx context.Context) {
 func (l *run) take(ctx context.Context, e end) {
 	l.busy--
 	l.health(ctx, e.written)
-	if !l.gate.hear(e.asked, l.policy.wait, time.Now()) {
+	if !e.answered || !l.gate.hear(e.asked, l.policy.wait, time.Now()) {
 		return
 	}
 	if l.gate.fails > 0 {
@@ -174,9 +175,10 @@ func (b *Box) follow(ctx context.Context, r Refresher, p policy, c batch) end {
 		if result, e.asked = b.ask(ctx, r, c, fits); e.asked == nil {
 			e.written = b.settle(ctx, c, result)
 		}
+		e.answered = e.asked != nil || result.Word == Refreshed
 	}
 	if fault.Is(e.written, fault.Conflict) && fault.Find(e.written).Reason == "gone" {
-		return end{}
+		return end{answered: e.answered}
 	}
 	why := e.asked
 	if why == nil {
