@@ -130,13 +130,14 @@ func (s *sealer) hash(parts ...string) string {
 }
 
 // nameOf gives the name of a message: the same event always has the same. One without
-// source and id is known by where it lies, and by its bytes where it lies nowhere.
+// source and id is known by its bytes, and by where it lies: after a topic was made anew
+// another lies where it lay.
 func (s *sealer) nameOf(m Message) string {
 	switch {
 	case m.Source != "" && m.ID != "":
 		return "N-" + s.hash("event", m.Source, m.ID)
 	case m.Topic != "":
-		return "N-" + s.hash("place", m.Topic, strconv.Itoa(m.Partition), strconv.FormatInt(m.Offset, 10))
+		return "N-" + s.hash("place", m.Topic, strconv.Itoa(m.Partition), strconv.FormatInt(m.Offset, 10), string(m.Value))
 	default:
 		return "N-" + s.hash("bytes", m.Source, m.ID, m.Type, m.Time, string(m.Value))
 	}
