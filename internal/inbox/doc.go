@@ -16,7 +16,8 @@
 //	 │ └──────────────┤
 //	 │                ├─ too often without an answer: waiting, for the next run
 //	 │                └─ it will never do: parked
-//	 └── replay ── waiting, parked, discarded ◀── discard
+//	 ├── replay ── waiting, parked, discarded ◀── discard
+//	 └── after a day, or when the neighbour is back ── waiting
 //
 // What is due of one person is claimed together, in the order in which it came, by one
 // gateway at a time, and settled by one question ([Refresher]): a question asked now answers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -213,8 +214,8 @@ func TestASourceThatIsAwayIsAskedAgain(t *testing.T) {
 	})
 }
 
-// What is never answered waits for the next run; a later notice of that person takes it
-// along, and so does a replay.
+// What is never answered waits; the first answer after the trouble, of whatever person, makes
+// it due again.
 func TestWhatIsNeverAnsweredWaits(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
 		h := newHouse(t, at, quick())
@@ -229,7 +230,31 @@ func TestWhatIsNeverAnsweredWaits(t *testing.T) {
 		h.run(h.box, r)
 		until(t, "both wait", func() bool { return h.states()[Waiting] == 2 })
 		up.Store(true)
+		h.take(event("e-3", person(3)))
+		until(t, "all are settled", h.settled(3))
+	})
+}
+
+// wait sets everything aside as what was never answered is, last tried at a time.
+func (h *house) wait(last time.Time) {
+	h.t.Helper()
+	err := store.WithTx(h.t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE inbox_notice SET state = 'waiting', fails = 4, cause = 'timeout', last_at = $1", micros(last))
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// A later notice of a person takes along what waits of that person, and so does a replay.
+func TestWhatWaitsIsTakenAlongAndReplayed(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		h := newHouse(t, at, quick())
+		h.take(event("e-1", person(1)), event("e-2", person(2)))
+		h.wait(time.Now())
 		h.take(event("e-3", person(1)))
+		h.run(h.box, &refresher{t: t, does: counting})
 		until(t, "the first person's are settled", h.settled(2))
 		p := h.press(func(ctx context.Context, tx *store.Tx) (Plan, error) {
 			return h.box.Replay(ctx, tx, Filter{Cause: "timeout"})
@@ -239,6 +264,41 @@ func TestWhatIsNeverAnsweredWaits(t *testing.T) {
 		}
 		until(t, "all are settled", h.settled(3))
 	})
+}
+
+// What waits is due again a day after it was tried last.
+func TestWhatWaitsIsDueOnceADay(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		h := newHouse(t, at, quick())
+		h.take(event("e-1", person(1)))
+		for _, c := range []struct {
+			last time.Duration
+			want State
+		}{{-23 * time.Hour, Waiting}, {-25 * time.Hour, Due}, {48 * time.Hour, Due}} {
+			h.wait(time.Now().Add(c.last))
+			if err := h.box.sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			i := h.list(Filter{})[0]
+			if i.State != c.want || c.want == Due && (i.Fails != 0 || i.NextAt.After(time.Now())) {
+				t.Errorf("tried %v ago: got %s after %d failures, next at %v; want %s", -c.last, i.State, i.Fails, i.NextAt, c.want)
+			}
+		}
+	})
+}
+
+// A person who is never answered while others are rests: one failure is no trouble over.
+func TestOneFailureRousesNobody(t *testing.T) {
+	h := &run{policy: policy{cfg: quick(), draw: func() float64 { return 0 }}, b: &Box{rooms: Rooms{Log: slog.New(slog.DiscardHandler)}}}
+	for n, want := range []bool{false, false, false, true, true} {
+		h.rouse, h.gate = false, gate{}
+		for range n {
+			h.take(t.Context(), end{answered: true, asked: down()})
+		}
+		if h.take(t.Context(), end{answered: true}); h.rouse != want {
+			t.Errorf("after %d failures in a row: rouse %v, want %v", n, h.rouse, want)
+		}
+	}
 }
 
 // What the refresher refuses for good is parked, alone, and a replay has it asked again.
@@ -490,6 +550,19 @@ func TestOldNoticesAreForgotten(t *testing.T) {
 		if err := later.sweep(t.Context()); err != nil || len(h.states()) != 0 {
 			t.Errorf("an old one stands: %v, %v", h.states(), err)
 		}
+		for n := range forgetAtOnce + 2 {
+			h.take(event(fmt.Sprint("f-", n), person(n)))
+		}
+		err := store.WithTx(t.Context(), h.db, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE inbox_notice SET state = 'settled', lane = '', body = NULL, ended_at = $1", micros(time.Now()))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := later.sweep(t.Context()); err != nil || len(h.states()) != 0 {
+			t.Errorf("of many old ones some stand: %v, %v", h.states(), err)
+		}
 	})
 }
 
@@ -578,6 +651,19 @@ func TestWhoAskedNobodyDoesNotOpenTheGate(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[State]int{Due: 1, Settled: 1, Parked: 1}, h.states()); diff != "" {
 			t.Errorf("states (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// After a topic was made anew another message lies where one lay before: both are kept.
+func TestWhatLiesAtTheSamePlaceIsNotTheSame(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		h := newHouse(t, at, quick())
+		for _, value := range []string{"one poison", "another"} {
+			taken, err := h.box.Take(t.Context(), Message{Topic: "kakehashi.notices.v1", Value: []byte(value)})
+			if err != nil || taken.Duplicate {
+				t.Errorf("%s: got %+v, %v; want it kept", value, taken, err)
+			}
 		}
 	})
 }

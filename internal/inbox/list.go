@@ -19,7 +19,7 @@ type State string
 const (
 	Due       State = "due"       // it is going to be followed
 	Working   State = "working"   // the person is being asked about
-	Waiting   State = "waiting"   // often without an answer: it waits for the next run
+	Waiting   State = "waiting"   // often without an answer: it waits for a day, or until the neighbour is back
 	Parked    State = "parked"    // somebody has to decide
 	Settled   State = "settled"   // it has taken effect
 	Discarded State = "discarded" // somebody decided that it is not to be followed

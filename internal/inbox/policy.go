@@ -50,6 +50,11 @@ func (p policy) wait(fails int) time.Duration {
 	return d - time.Duration(p.draw()*float64(d)/4)
 }
 
+// trouble gives how many failures in a row were trouble of a neighbour, so that what waits
+// is due again once it is over. A single person who is never answered is none: the next
+// answer, of another, would rouse that person for ever.
+func (p policy) trouble() int { return min(3, p.cfg.Tries) }
+
 // gate stands before all refreshes. At the first that finds no answer it shuts: then one at
 // a time goes, as a probe, at times that grow apart; the first answer opens it. Whoever was
 // settled without a question says nothing about the neighbour, and is not heard.

@@ -29,6 +29,7 @@ type run struct {
 	busy      int
 	calm      time.Duration // how long to leave the database alone; 0: it is well
 	swept     time.Time
+	rouse     bool // trouble is over: what waits has yet to be made due
 	work      sync.WaitGroup
 }
 
@@ -88,6 +89,12 @@ func (l *run) round(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
+	if l.rouse {
+		if err := l.b.rouse(ctx); err != nil {
+			return false, err
+		}
+		l.rouse = false
+	}
 	n := l.gate.room(time.Now(), l.b.cfg.Workers, l.busy)
 	if n == 0 || !l.b.rooms.Record.Writable() {
 		return false, nil
@@ -121,6 +128,7 @@ func (l *run) drain(ctx context.Context) {
 func (l *run) take(ctx context.Context, e end) {
 	l.busy--
 	l.health(ctx, e.written)
+	lasted := l.gate.fails
 	if !e.answered || !l.gate.hear(e.asked, l.policy.wait, time.Now()) {
 		return
 	}
@@ -128,6 +136,7 @@ func (l *run) take(ctx context.Context, e end) {
 		l.b.tell(ctx, codeShut, l.gate.cause)
 		return
 	}
+	l.rouse = l.rouse || lasted >= l.policy.trouble()
 	l.b.tell(ctx, codeOpened, "")
 }
 

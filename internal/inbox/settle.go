@@ -16,7 +16,17 @@ const (
 		WHERE seq = $1 AND number = $2 AND state = 'working'`
 	forget = `DELETE FROM inbox_notice WHERE seq IN
 		(SELECT seq FROM inbox_notice WHERE state IN ('settled', 'discarded') AND ended_at < $1 ORDER BY ended_at LIMIT 500)`
+	// wakeRows makes due what waits and was last tried before $2, or, by a clock that has been
+	// put back since, after $3.
+	wakeRows = `UPDATE inbox_notice SET state = 'due', due_at = $1, fails = 0 WHERE state = 'waiting' AND ` + open +
+		` AND (last_at <= $2 OR last_at > $3)`
 )
+
+// waitsFor is how long what waits is left alone where no trouble ends before.
+const waitsFor = 24 * time.Hour
+
+// forgetAtOnce is how many the statement above forgets at once.
+const forgetAtOnce = 500
 
 // patience is how often the end of a refresh is tried to be written before the lease is left
 // to run out.
@@ -104,12 +114,39 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// sweep forgets some of what ended long ago.
+// sweep forgets what ended long ago, and makes due what has waited for a day.
 func (b *Box) sweep(ctx context.Context) error {
 	before := micros(b.rooms.Now().Add(-b.cfg.Keep))
+	for forgot := int64(forgetAtOnce); forgot >= forgetAtOnce; {
+		err := b.transact(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			if forgot, err = tx.Exec(ctx, forget, before); err != nil {
+				return fmt.Errorf("forget what ended long ago: %w", err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return b.wakeTriedBefore(ctx, b.rooms.Now().Add(-waitsFor))
+}
+
+// rouse makes due everything that waits.
+func (b *Box) rouse(ctx context.Context) error { return b.wakeTriedBefore(ctx, b.rooms.Now()) }
+
+// wakeTriedBefore makes due what waits and was last tried before a moment.
+func (b *Box) wakeTriedBefore(ctx context.Context, last time.Time) error {
+	now := b.rooms.Now()
 	return b.transact(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, forget, before); err != nil {
-			return fmt.Errorf("forget what ended long ago: %w", err)
+		if err := tx.Lock(ctx, lockName); err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, wakeRows, micros(now), micros(last), micros(now.Add(b.cfg.longest())))
+		if err != nil {
+			return fmt.Errorf("make due what waits: %w", err)
+		}
+		if n > 0 {
+			b.wakeOn(tx)
 		}
 		return nil
 	})
