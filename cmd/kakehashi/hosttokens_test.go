@@ -156,7 +156,7 @@ func (in *intruder) open(b *process) {
 		if strings.HasPrefix(path, "/console") && r.status != http.StatusNotFound {
 			in.t.Errorf("%s: %d", path, r.status)
 		}
-		if path == "/metrics" && (!strings.Contains(r.body, `municipality="`+codeB+`"`) || strings.Contains(r.body, codeA)) {
+		if path == "/metrics" && (!strings.Contains(r.body, `municipality="`+codeB+`"`) || strings.Contains(r.body, `"`+codeA+`"`)) {
 			in.t.Errorf("/metrics of B is not of B alone:\n%s", r.body)
 		}
 	}
@@ -182,7 +182,7 @@ func (in *intruder) commands() {
 		"kana": "カクウ", "birth-date": "2016-05-03", "reason": "counter", "procedure": exampleProcedure, "purpose": "inquiry",
 		"atena-number": "0000000019", "child": "0000000019", "guardian": "0000000027", "applied-on": "2026-11-24",
 		"lookup-id": "Q-261124-7F3K-9MTX", "effective-on": "2026-12-01", "version": "1", "file": file, "where": "all",
-		"arrived": "true", "dry-run": "true", "json": "true",
+		"arrived": "true", "state": "parked", "dry-run": "true", "json": "true",
 	}
 	known := map[string]int{}
 	for _, c := range everyCommand(rootCommand(streams{out: io.Discard, err: io.Discard})) {
