@@ -47,6 +47,8 @@ func exitCode(err error) int {
 	switch code := fault.Code(err); {
 	case code == "KKH3201", code == "KKH6102": // another gateway, or another sandbox, has the folder
 		return exitRunning
+	case code == "KKH5050": // the record that was moved does not verify
+		return exitRecord
 	case strings.HasPrefix(code, "KKH01"), slices.Contains([]string{"KKH3106", "KKH3210", "KKH3212", "KKH5003", "KKH5004"}, code):
 		return exitUsage
 	}
