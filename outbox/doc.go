@@ -56,10 +56,10 @@
 // others pass. That is a hint: whose a row is is settled by the claim, and what a relay dies
 // over is due again when it is over. Leases end by time alone.
 //
-// Moments are the database's: each relay learns every ten seconds how far its own clock is
-// from that, and what is due is compared with the database's clock itself. A host whose clock
-// is an hour off tells nothing twice and loses nothing; one that is stepped is off for those
-// ten seconds, in which it may ask about what another has on its way.
+// Moments are the database's: each relay reads its clock every ten seconds, and in between
+// counts the time that passes, not what its own clock shows; what is due is compared with the
+// database's clock itself. A host whose clock is an hour off, or is stepped by one, tells
+// nothing twice, loses nothing and gives nothing away.
 //
 // After a backup was put back, each gateway whose own checkpoints show it asks about what
 // stands as not told when it starts. One that had no checkpoints of before cannot know: the

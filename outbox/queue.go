@@ -53,11 +53,11 @@ type Queue struct {
 	cfg     Config
 	rooms   Rooms
 	seal    *sealer
-	lease   time.Duration // how long a claimed change belongs to who claimed it; tests shorten it
-	shared  bool          // other gateways may run on this database: it is PostgreSQL
-	texts   texts         // of the queries in which the two databases differ
-	skew    atomic.Int64  // microseconds that the database's clock is ahead of ours
-	wake    chan struct{} // something was owed, or armed
+	lease   time.Duration           // how long a claimed change belongs to who claimed it; tests shorten it
+	shared  bool                    // other gateways may run on this database: it is PostgreSQL
+	texts   texts                   // of the queries in which the two databases differ
+	there   atomic.Pointer[reading] // of the database's clock, where it is shared; nil: not read yet
+	wake    chan struct{}           // something was owed, or armed
 	running atomic.Bool
 	arming  atomic.Bool // there may be replays that are not done
 	shown   shown
@@ -129,10 +129,20 @@ func (q *Queue) rouse() {
 	q.rooms.Bell.Ring(bellTopic)
 }
 
-// now is the moment by the clock that moments are kept by: where several gateways share a
-// database, by that of the database, as far as it is known.
+// reading is what the database's clock showed.
+type reading struct {
+	showed time.Time
+	at     time.Time // when, by this process's clock, whose steps do not count
+}
+
+// now is the moment by the clock that moments are kept by. Where several gateways share a
+// database it is that of the database: what it showed last, and the time that has passed
+// since, which no step of this host's clock changes.
 func (q *Queue) now() time.Time {
-	return q.rooms.Now().Add(time.Duration(q.skew.Load()) * time.Microsecond)
+	if r := q.there.Load(); r != nil {
+		return r.showed.Add(time.Since(r.at))
+	}
+	return q.rooms.Now()
 }
 
 // micros is how a moment is kept: microseconds since 1970; 0: none.

@@ -411,3 +411,38 @@ func TestARouteHasItsOwnNumbers(t *testing.T) {
 		t.Errorf("257 at once: %v", err)
 	}
 }
+
+// The clock of one gateway is stepped, and it claims before it has read the database's again:
+// the other leaves alone what is on its way.
+func TestAStepOfOneGatewaysClockGivesNothingAway(t *testing.T) {
+	for _, jump := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(fmt.Sprint(jump), func(t *testing.T) {
+			n := askable{newNeighbour()}
+			onItsWay, let := make(chan struct{}), make(chan struct{})
+			n.script = func(_ context.Context, id ledger.ChangeID, nth int) (bool, error) {
+				if id == "C-a-1" && nth == 1 {
+					close(onItsWay)
+					<-let
+				}
+				return true, nil
+			}
+			all := gateways(t, storetest.Postgres(t), 2, quick(), to(n))
+			step := all[0].skewed()
+			all[0].run(all[0].queue, nil)
+			all[0].enqueue(use("first", 1))
+			all[0].untilState("C-first-1", Delivered)
+			step(jump)
+			all[0].enqueue(use("a", 1))
+			<-onItsWay
+			all[1].run(all[1].queue, nil)
+			all[1].enqueue(use("b", 1))
+			all[1].untilState("C-b-1", Delivered)
+			until(t, "rounds have passed", pause())
+			close(let)
+			all[0].untilState("C-a-1", Delivered)
+			if got := all[0].outcomes("C-a-1"); !slices.Equal(got, []string{endDelivered}) || n.took("C-a-1") != 1 {
+				t.Errorf("took effect %d times, attempts %v", n.took("C-a-1"), got)
+			}
+		})
+	}
+}

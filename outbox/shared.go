@@ -162,8 +162,8 @@ func (r *relay) rivalled(claims, won []*flight) {
 	}
 }
 
-// reckon learns, now and then, how far the database's clock is from ours, and looks for
-// replays that another gateway began.
+// reckon learns, now and then, what the database's clock shows, and looks for replays that
+// another gateway began.
 func (r *relay) reckon(ctx context.Context) error {
 	if !r.q.shared {
 		return nil
@@ -175,12 +175,12 @@ func (r *relay) reckon(ctx context.Context) error {
 	if time.Since(r.measured) < measured {
 		return nil
 	}
-	before := r.q.rooms.Now()
+	before := time.Now()
 	list, err := readNumbers(store.Query(ctx, r.q.rooms.DB, readClock))
 	if err != nil || len(list) == 0 {
 		return fmt.Errorf("read the database's clock: %w", err)
 	}
-	r.q.skew.Store(list[0] - micros(before.Add(r.q.rooms.Now().Sub(before)/2)))
+	r.q.there.Store(&reading{showed: moment(list[0]), at: before.Add(time.Since(before) / 2)})
 	r.measured = time.Now()
 	return nil
 }
