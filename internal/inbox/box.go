@@ -18,7 +18,10 @@ type Rooms struct {
 	Key    [32]byte   // of this municipality: encrypts what is kept, and keys the names
 	// Read reads an event's data by its type. Its errors are Invalid, with the cause as reason
 	// and a message number, and repeat nothing.
-	Read      func(kind string, data []byte) (ledger.Notice, error)
+	Read func(kind string, data []byte) (ledger.Notice, error)
+	// Envelope reads an event from what came where no source or id could be read when it came;
+	// false: it still is none. Nil: that is not tried.
+	Envelope  func(headers map[string]string, raw []byte) (Message, bool)
 	Digits    int              // length of the city's 宛名番号; 0: not known, then twelve digits are refused
 	Exclusive bool             // no other process can run on this database: what is claimed at the start is orphaned
 	Bell      Bell             // nil: the database

@@ -667,3 +667,31 @@ func TestWhatLiesAtTheSamePlaceIsNotTheSame(t *testing.T) {
 		}
 	})
 }
+
+// What failed in its envelope is read again from the bytes that came, with a program that
+// knows more.
+func TestReplayReadsTheEnvelopeAnew(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		h := newHouse(t, at, quick())
+		h.take(Message{
+			Topic: "kakehashi.notices.v1", Value: data(person(1), "changed"),
+			Headers: map[string]string{"ce_id": "e-1", "ce_source": from, "ce_type": changed},
+		})
+		h.take(Message{Topic: "kakehashi.notices.v1", Offset: 1, Value: []byte("rot"), Headers: map[string]string{}})
+		replay := func(b *Box, can int) {
+			t.Helper()
+			p := h.press(func(ctx context.Context, tx *store.Tx) (Plan, error) { return b.Replay(ctx, tx, Filter{}) })
+			if p.Can != can || p.Total != 2 {
+				t.Errorf("the plan is %+v; want %d that can", p, can)
+			}
+		}
+		replay(h.box, 0)
+		wise := h.open(h.db, quick(), nil)
+		wise.rooms.Envelope = func(headers map[string]string, raw []byte) (Message, bool) {
+			return Message{Source: headers["ce_source"], ID: headers["ce_id"], Type: headers["ce_type"], Value: raw}, headers["ce_id"] != ""
+		}
+		replay(wise, 1)
+		h.run(wise, &refresher{t: t, does: counting})
+		until(t, "it is settled", h.settled(1))
+	})
+}

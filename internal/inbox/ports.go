@@ -15,7 +15,7 @@ type Message struct {
 	Type    string // CloudEvents type
 	Subject string // CloudEvents subject; kept with what cannot be read, and used for nothing
 	Time    string // CloudEvents time, RFC 3339; empty: it says none
-	Value   []byte // the data
+	Value   []byte // the data; all that came, where Source or ID could not be read
 	Headers map[string]string
 	By      string // client_id of who brought it through the API; empty: it was read from a topic
 

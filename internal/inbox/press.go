@@ -46,8 +46,10 @@ type pressed struct {
 
 // Replay makes due again, in the caller's transaction, what the filter means and is parked
 // or waits; of what it names also what was discarded. What could not be read is read again:
-// the program, or the configuration, may know more by now. It does as many as one
-// transaction should; Plan.Left says how many are left.
+// the program, or the configuration, may know more by now. Where the envelope could not be
+// read, Rooms.Envelope tries it again; such a notice keeps its name, so that the same event,
+// sent once more, is another notice. It does as many as one transaction should; Plan.Left
+// says how many are left.
 func (b *Box) Replay(ctx context.Context, tx *store.Tx, f Filter) (Plan, error) {
 	return b.press(ctx, tx, f, func(ctx context.Context, p pressed) (string, error) {
 		if p.state != Parked && p.state != Waiting && (p.state != Discarded || len(f.Names) == 0) {
@@ -78,7 +80,7 @@ func (b *Box) reread(ctx context.Context, tx *store.Tx, p pressed, now int64) (s
 	if stored.Cut {
 		return "cut", nil
 	}
-	k := b.read(stored.message())
+	k := b.read(b.unwrap(stored.message()))
 	if k.State == Parked {
 		return k.Cause, nil
 	}
@@ -90,6 +92,20 @@ func (b *Box) reread(ctx context.Context, tx *store.Tx, p pressed, now int64) (s
 		return "", fmt.Errorf("replay a notice: %w", err)
 	}
 	return "", nil
+}
+
+// unwrap reads the envelope of a message again, where no source or id could be read when it
+// came: then all that came is kept as its value.
+func (b *Box) unwrap(m Message) Message {
+	if m.Source != "" && m.ID != "" || b.rooms.Envelope == nil {
+		return m
+	}
+	read, ok := b.rooms.Envelope(m.Headers, m.Value)
+	if !ok {
+		return m
+	}
+	read.Headers, read.By = m.Headers, m.By
+	return read
 }
 
 // Discard marks, in the caller's transaction, what the filter means and is parked or waits
