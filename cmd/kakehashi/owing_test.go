@@ -69,8 +69,8 @@ func (p pressed) changes() []string {
 	return all
 }
 
-// arrived is a write as `sandbox received --json` spells it.
-type arrived struct {
+// receivedWrite is a write as `sandbox received --json` spells it.
+type receivedWrite struct {
 	Key        string    `json:"key"`
 	Change     string    `json:"change_id"`
 	Atena      string    `json:"atena_number"`
@@ -209,10 +209,10 @@ func owedBy(t testing.TB, dir string) []owing {
 }
 
 // arrivals lists what the unified address system received.
-func arrivals(t testing.TB, dir string) []arrived {
+func arrivals(t testing.TB, dir string) []receivedWrite {
 	t.Helper()
 	r := kakehashi(t, "sandbox", "received", "--dir", dir, "address", "--json")
-	var all []arrived
+	var all []receivedWrite
 	if err := json.Unmarshal([]byte(r.out), &all); err != nil || r.code != exitOK {
 		t.Fatalf("sandbox received: %d %v %s", r.code, err, r.err)
 	}
