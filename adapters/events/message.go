@@ -18,7 +18,7 @@ type Message struct {
 	Type    string // CloudEvents type
 	Subject string // CloudEvents subject; empty: it names none
 	Time    string // CloudEvents time as it stands there, RFC 3339; empty: it says none
-	Value   []byte // the event's data; the whole value where that is no event
+	Value   []byte // the event's data; the whole value where that could not be read as an event
 
 	Key     []byte            // as read
 	Raw     []byte            // the whole value, as read
@@ -43,27 +43,34 @@ type structured struct {
 
 // readMessage reads a message in either mode of CloudEvents 1.0. It refuses nothing.
 func readMessage(m kafka.Message) Message {
-	read := Message{
-		Value: m.Value, Key: m.Key, Raw: m.Value, Headers: map[string]string{},
-		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset,
-	}
+	headers := map[string]string{}
 	for _, h := range m.Headers {
-		read.Headers[strings.ToLower(h.Key)] = string(h.Value)
+		headers[strings.ToLower(h.Key)] = string(h.Value)
 	}
-	kind, _, _ := mime.ParseMediaType(read.Headers["content-type"])
+	read, _ := ReadEnvelope(headers, m.Value)
+	read.Key, read.Topic, read.Partition, read.Offset = m.Key, m.Topic, m.Partition, m.Offset
+	return read
+}
+
+// ReadEnvelope reads a value and its headers, named in lower case, in either mode of
+// CloudEvents 1.0, and tells whether they are an event: whether they name a source and an
+// id. Of what is none it gives what could be read.
+func ReadEnvelope(headers map[string]string, raw []byte) (read Message, ok bool) {
+	read = Message{Value: raw, Raw: raw, Headers: headers}
+	kind, _, _ := mime.ParseMediaType(headers["content-type"])
 	switch {
 	case kind == "application/cloudevents+json":
 		var e structured
-		if json.Unmarshal(m.Value, &e) != nil || !strings.HasPrefix(e.SpecVersion, "1.") {
-			return read
+		if json.Unmarshal(raw, &e) != nil || !strings.HasPrefix(e.SpecVersion, "1.") {
+			return read, false
 		}
 		read.Source, read.ID, read.Type, read.Subject, read.Time = e.Source, e.ID, e.Type, e.Subject, e.Time
 		if read.Value = e.DataBase64; read.Value == nil {
 			read.Value = bytes.Clone(e.Data)
 		}
-	case strings.HasPrefix(read.Headers["ce_specversion"], "1."):
-		read.Source, read.ID, read.Type = read.Headers["ce_source"], read.Headers["ce_id"], read.Headers["ce_type"]
-		read.Subject, read.Time = read.Headers["ce_subject"], read.Headers["ce_time"]
+	case strings.HasPrefix(headers["ce_specversion"], "1."):
+		read.Source, read.ID, read.Type = headers["ce_source"], headers["ce_id"], headers["ce_type"]
+		read.Subject, read.Time = headers["ce_subject"], headers["ce_time"]
 	}
-	return read
+	return read, read.Source != "" && read.ID != ""
 }
