@@ -47,6 +47,7 @@ const (
 	codeUnused       = "KKH0166" // a section of a municipality's file that the host does not use
 	codeHostNumber   = "KKH0167" // a number that is out of its range
 	codeSameTopic    = "KKH0168"
+	codeSameRole     = "KKH0169"
 )
 
 // hostMost bounds the numbers of a host's configuration.

@@ -173,7 +173,8 @@ func TestHostTellsTopicsApart(t *testing.T) {
 		{"one publishes, one reads", consumers, notices, "k1.example:9092", 0},
 		{"one reads what the other publishes", consumers, "  topic: own\n" + notices + "    topic: kakehashi.ledger.v1\n", "k1.example:9092", 1},
 		{"topics of their own", consumers, consumers + "  topic: kakehashi.ledger.v1.132012\n", "k1.example:9092", 0},
-		{"clusters of their own", consumers, consumers, "k9.example:9092", 0},
+		{"brokers by other names", consumers, consumers, "k9.example:9092", 1}, // of one cluster, for all that is known
+		{"brokers in common", notices, notices, "k3.example:9092, k2.example:9092", 1},
 	} {
 		dir := hostFolder(t, twoByHost, map[string][]string{
 			"a": kafka("k2.example:9092, k1.example:9092", c.a), "b": append(cityB(), kafka(c.brokers, c.b)...),

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func (d *decoder) shared(list []Hosted, cities []*decoder) []Problem {
 				continue // told already
 			}
 			was, taken := first[[2]string{c.kind, c.value}]
-			if taken && was.from == c.from && c.kind == "file" {
+			if taken && was.from == c.from && (c.kind == "file" || c.kind == "role") {
 				continue // one municipality's own affair
 			}
 			if !taken {
@@ -104,13 +103,16 @@ func claimsOf(f *File, from *decoder) []claim {
 	claims := []claim{
 		{"code", f.Municipality.Code, from, "municipality.code", codeSameCode, "自治体コード"},
 		{"database", databaseOf(f), from, "database.url", codeSameDatabase, "データベース（PostgreSQL ではスキーマも合わせて）"},
+		{"role", roleOf(f.Database.URL), from, "database.url", codeSameRole, "PostgreSQL の利用者"},
+		{"role", roleOf(f.Database.OwnerURL), from, "database.owner_url", codeSameRole, "PostgreSQL の利用者"},
 		{"token", f.Staff.Issuer + " " + f.Staff.Audience, from, "staff.audience", codeSameToken, "職員トークンの発行者と宛先（issuer と audience）の組"},
 	}
+	// Names of brokers tell no clusters apart: one cluster has many. A topic's name is one city's.
 	if f.Events.Publishes(time.Now()) {
-		claims = append(claims, claim{"topic", topicOf(f, f.Events.Topic), from, "events.topic", codeSameTopic, "変更を知らせる Kafka のトピック"})
+		claims = append(claims, claim{"topic", f.Events.Topic, from, "events.topic", codeSameTopic, "変更を知らせる Kafka のトピック"})
 	}
 	if f.Events.Notices.Enabled {
-		claims = append(claims, claim{"topic", topicOf(f, f.Events.Notices.Topic), from, "events.notices.topic", codeSameTopic, "変更通知を読む Kafka のトピック"})
+		claims = append(claims, claim{"topic", f.Events.Notices.Topic, from, "events.notices.topic", codeSameTopic, "変更通知を読む Kafka のトピック"})
 	}
 	for _, file := range []struct{ key, path string }{
 		{"mac_key_file", f.Record.MACKeyFile},
@@ -123,13 +125,18 @@ func claimsOf(f *File, from *decoder) []claim {
 	return claims
 }
 
-// topicOf names a topic of a cluster. Clusters that have a broker in common are one; the
-// first broker by name stands for it.
-func topicOf(f *File, topic string) string {
-	if len(f.Kafka.Brokers) == 0 {
+// roleOf names the role of a PostgreSQL server that a URL connects as, whichever database it
+// names: roles are the server's. Empty: it is no PostgreSQL.
+func roleOf(text string) string {
+	server := serverOf(text)
+	if server == "" {
 		return ""
 	}
-	return strings.ToLower(slices.Min(f.Kafka.Brokers)) + " " + topic
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return server + " " + u.User.Username()
 }
 
 // databaseOf names the database of a municipality so that the same one has the same name.
