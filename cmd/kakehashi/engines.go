@@ -119,17 +119,32 @@ func (s *set) notices(keys audit.Keys) error {
 	}
 	s.inbox, err = inbox.New(s.cfg.Inbox, inbox.Rooms{
 		DB: s.db, Record: s.record, Key: key, Read: mapping.Notice, Digits: s.cfg.Lookup.AtenaDigits,
-		Exclusive: s.db.Engine() == store.SQLite, Bell: s.bell(), Log: s.log,
+		Exclusive: s.db.Engine() == store.SQLite, Bell: s.bell(), Log: s.log, Envelope: envelope,
 	})
 	return err
 }
 
+// envelope reads anew, with what the program knows by now, what was kept as no event.
+func envelope(headers map[string]string, raw []byte) (inbox.Message, bool) {
+	m, ok := events.ReadEnvelope(headers, raw)
+	return noticeOf(m), ok
+}
+
+// noticeOf gives a message of Kafka as the inbox takes it: of what is no event, all that came.
+func noticeOf(m events.Message) inbox.Message {
+	value := m.Value
+	if m.Source == "" || m.ID == "" {
+		value = m.Raw
+	}
+	return inbox.Message{
+		Source: m.Source, ID: m.ID, Type: m.Type, Subject: m.Subject, Time: m.Time, Value: value, Headers: m.Headers,
+		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset,
+	}
+}
+
 // take keeps a message of Kafka in the inbox; what nobody can read is kept there as well.
 func (s *set) take(ctx context.Context, m events.Message) error {
-	_, err := s.inbox.Take(ctx, inbox.Message{
-		Source: m.Source, ID: m.ID, Type: m.Type, Subject: m.Subject, Time: m.Time, Value: m.Value, Headers: m.Headers,
-		Topic: m.Topic, Partition: m.Partition, Offset: m.Offset,
-	})
+	_, err := s.inbox.Take(ctx, noticeOf(m))
 	if err != nil {
 		return fmt.Errorf("keep a notice: %w", err)
 	}
