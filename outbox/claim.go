@@ -164,9 +164,10 @@ func (f *flight) becomes() (phase, int) {
 // claimEach claims flights, and gives those whose row stood as it was read: from then on
 // this attempt, and no other, may settle it until the lease ends.
 func (r *relay) claimEach(ctx context.Context, tx *store.Tx, claims []*flight) (won []*flight, err error) {
+	until := time.Now().Add(r.q.lease) // before the transaction: however long that takes is of the lease
 	now := r.q.now()
 	for _, f := range claims {
-		f.began, f.ends = now, now.Add(r.q.lease)
+		f.began, f.ends, f.until = now, now.Add(r.q.lease), until
 	}
 	if r.q.shared {
 		return claimTogether(ctx, tx, claims)

@@ -297,3 +297,41 @@ func pause() func() bool {
 	over := time.Now().Add(300 * time.Millisecond)
 	return func() bool { return time.Now().After(over) }
 }
+
+// The process is held up between a claim and its letter until the lease has no time left for
+// it: it sends nothing, and what it has claimed is asked about when the lease is over.
+func TestAClaimThatWasHeldUpIsNotSent(t *testing.T) {
+	storetest.Engines(t, testAClaimThatWasHeldUpIsNotSent)
+}
+
+func testAClaimThatWasHeldUpIsNotSent(t *testing.T, at storetest.Place) {
+	n := askable{newNeighbour()}
+	cfg := quick()
+	cfg.SendTimeout = 500 * time.Millisecond
+	h := newHouse(t, at, cfg, to(n))
+	h.queue.lease = h.queue.cfg.SendTimeout + 200*time.Millisecond
+	h.enqueue(use("a", 1))
+	r := newRelay(t.Context(), h.queue, nil)
+	if err := r.fill(t.Context(), r.lines[0]); err != nil {
+		t.Fatal(err)
+	}
+	r.hear(<-r.events)
+	var won []*flight
+	h.tx(func(ctx context.Context, tx *store.Tx) (err error) {
+		won, err = r.claimEach(ctx, tx, r.ready)
+		return err
+	})
+	until(t, "it goes on", pause())
+	r.release(r.ready)
+	r.launch(won)
+	r.hear(<-r.events)
+	if l := r.lines[0]; n.sends["C-a-1"] != 0 || l.busy+len(l.flights)+len(l.held)+len(r.ended) > 0 || h.state("C-a-1").State != InFlight {
+		t.Errorf("sent %d times, %d busy, %d to settle, %+v", n.sends["C-a-1"], l.busy, len(r.ended), h.state("C-a-1"))
+	}
+	h.queue.rooms.Exclusive, h.queue.lease = false, h.queue.cfg.lease()
+	h.run(h.queue, nil)
+	h.untilState("C-a-1", Delivered)
+	if got := h.outcomes("C-a-1"); got[0] != endLost || n.took("C-a-1") != 1 {
+		t.Errorf("took effect %d times, attempts %v", n.took("C-a-1"), got)
+	}
+}

@@ -24,7 +24,8 @@
 //
 // A change is claimed in a transaction that commits its attempt's number, its lease and the
 // keyed digest of its letter; only then it is sent, outside any transaction, once, with a
-// deadline that ends before the lease. The attempt's number is the fencing token: a result
+// deadline that ends before the lease; a process that was held up between the two until the
+// lease has no time left for that sends nothing. The attempt's number is the fencing token: a result
 // that comes when the row has gone on settles nothing, unless it is the answer to the
 // question that the row stands with. A run never takes up what it holds itself, whatever
 // becomes of the clock. A row in phase receive was delivered

@@ -233,12 +233,19 @@ func (r *relay) hear(f *flight) {
 		}
 		return
 	}
-	if f.abandoned {
+	switch {
+	case f.unsent && f.abandoned:
+		r.strays--
+		return
+	case f.unsent:
+		r.forsake(f)
+		return
+	case f.abandoned:
 		r.strays--
 		if f.line.held[f.row.seq] == nil {
 			f.line.held[f.row.seq] = f
 		}
-	} else {
+	default:
 		f.line.busy--
 		delete(f.line.flights, f)
 	}
@@ -295,24 +302,6 @@ func (r *relay) gather(more func() bool) {
 			r.hear(f)
 		case <-limit.C:
 			return
-		}
-	}
-}
-
-// abandon gives up waiting for calls whose lease is over by this process's clock: their slot
-// is free again, and their change will be asked about. Until then no step of the stored
-// clock has this run take up what it is itself sending.
-func (r *relay) abandon() {
-	now := time.Now()
-	for _, l := range r.lines {
-		for f := range l.flights {
-			if now.After(f.until) {
-				f.abandoned = true
-				r.strays++
-				delete(l.flights, f)
-				f.letGo()
-				l.busy--
-			}
 		}
 	}
 }

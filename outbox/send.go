@@ -20,9 +20,10 @@ type flight struct {
 	digest    []byte
 	began     time.Time // when it was claimed, by the stored clock
 	ends      time.Time // when the lease does
-	until     time.Time // the same by this process's clock
+	until     time.Time // the same by this process's clock, whose steps do not count
 	ended     bool      // the call is over; before, what is told of is the preparation
 	abandoned bool      // its lease was over before the call was
+	unsent    bool      // its lease had no time left for the call: nothing was sent
 	receipt   ledger.Receipt
 	err       error
 	verdict   verdict
@@ -55,11 +56,17 @@ func (r *relay) prepare(ctx context.Context, f *flight) {
 	}
 }
 
-// call sends the letter, or asks for it, once.
+// call sends the letter, or asks for it, once. It does neither where the process was held up
+// since the claim, so that the call might outlast the lease: the row may be another's by then.
 func (r *relay) call(ctx context.Context, f *flight) {
 	defer r.tell(f)
 	f.ended = true
-	ctx, cancel := context.WithTimeout(ctx, r.q.cfg.SendTimeout)
+	ends := time.Now().Add(r.q.cfg.SendTimeout)
+	if ends.After(f.until) {
+		f.unsent = true
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, ends)
 	defer cancel()
 	f.err = r.guard(ctx, fault.Unsure, func() (err error) {
 		asked, asks := f.line.route.To.(Confirmer)
@@ -93,4 +100,27 @@ func (r *relay) tell(f *flight) {
 	case r.events <- f:
 	case <-r.over:
 	}
+}
+
+// abandon gives up waiting for calls whose lease is over by this process's clock: their slot
+// is free again, and their change will be asked about. Until then no step of the stored
+// clock has this run take up what it is itself sending.
+func (r *relay) abandon() {
+	now := time.Now()
+	for _, l := range r.lines {
+		for f := range l.flights {
+			if now.After(f.until) {
+				r.forsake(f)
+				r.strays++
+			}
+		}
+	}
+}
+
+// forsake leaves a flight to its lease: whoever finds that over has it asked about.
+func (r *relay) forsake(f *flight) {
+	f.abandoned = true
+	delete(f.line.flights, f)
+	f.letGo()
+	f.line.busy--
 }

@@ -51,7 +51,7 @@ func gateways(t *testing.T, at storetest.Place, n int, cfg Config, routes ...Rou
 		db := at.Open(t)
 		h := &house{t: t, at: at, db: db, record: recordOf(t, db, dir, filepath.Join(t.TempDir(), "checkpoints"))}
 		h.queue = h.open(cfg, routes...)
-		h.queue.rooms.Exclusive, h.queue.lease = false, 2*time.Second
+		h.queue.rooms.Exclusive, h.queue.lease = false, h.queue.cfg.SendTimeout+2*time.Second
 		list[i] = h
 	}
 	return list

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"kakehashi/internal/fault"
 	"kakehashi/internal/ledger"
@@ -73,10 +72,8 @@ func (r *relay) release(claims []*flight) {
 
 // launch sends what was claimed.
 func (r *relay) launch(won []*flight) {
-	now := time.Now()
 	for _, f := range won {
 		f.claimed()
-		f.until = now.Add(r.q.lease)
 		f.line.busy++
 		f.line.flights[f], f.line.held[f.row.seq] = true, f
 		r.work.Go(func() { r.call(r.calls, f) })
