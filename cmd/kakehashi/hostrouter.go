@@ -90,10 +90,7 @@ func (h *hosted) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer l.leave()
 	r = r.WithContext(logline.WithMunicipality(r.Context(), h.code))
-	switch {
-	case r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		h.metrics.ServeHTTP(w, r)
-	case strings.HasPrefix(r.URL.Path, "/v1/"):
+	if !free(r.URL.Path) {
 		wait, ok := h.limits.take(r.Context())
 		if !ok {
 			h.refused.Inc()
@@ -101,10 +98,17 @@ func (h *hosted) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer h.limits.give()
-		l.handler.ServeHTTP(w, r)
-	default:
-		l.handler.ServeHTTP(w, r)
 	}
+	if r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		h.metrics.ServeHTTP(w, r)
+		return
+	}
+	l.handler.ServeHTTP(w, r)
+}
+
+// free tells whether a path is outside the limits: it makes no engine work.
+func free(path string) bool {
+	return path == "/healthz" || path == "/problems" || strings.HasPrefix(path, "/problems/")
 }
 
 // refusedRequest is why a request does not reach a set.

@@ -235,9 +235,11 @@ func TestLimits(t *testing.T) {
 func TestHostRefusesBeyondTheLimits(t *testing.T) {
 	h := routed(t, config.Hosted{Path: "/a", MaxRequests: 1, MaxRate: 1000}, config.Hosted{Path: "/b"})
 	inside, leave := make(chan struct{}), make(chan struct{})
-	h.cities[0].now.Load().handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		inside <- struct{}{}
-		<-leave
+	h.cities[0].now.Load().handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/lookups" {
+			inside <- struct{}{}
+			<-leave
+		}
 	})
 	var first sync.WaitGroup
 	first.Go(func() { asked(t, h, "", "/a/v1/lookups") })
@@ -249,9 +251,14 @@ func TestHostRefusesBeyondTheLimits(t *testing.T) {
 	if a := asked(t, h, "", "/b/v1/lookups"); a.Code != http.StatusOK {
 		t.Errorf("the other city: %d %s", a.Code, a.Body)
 	}
+	for _, path := range []string{"/a/readyz", "/a/metrics", "/a/v1"} {
+		if a := asked(t, h, "", path); !strings.Contains(a.Body.String(), "KKH5036") {
+			t.Errorf("%s is outside the limits: %d", path, a.Code)
+		}
+	}
 	close(leave)
 	first.Wait()
-	if m := asked(t, h, "", "/metrics").Body.String(); !strings.Contains(m, `kakehashi_host_refused_total{municipality="999997"} 1`) {
+	if m := asked(t, h, "", "/metrics").Body.String(); !strings.Contains(m, `kakehashi_host_refused_total{municipality="999997"} 4`) {
 		t.Error("it was not counted")
 	}
 }
