@@ -85,20 +85,26 @@ func serveHost(ctx context.Context, cfg *config.Host, s streams) error {
 	if err != nil {
 		return errors.Join(err, closeAll(ctx, sets))
 	}
-	announced := h.announce(l.Addr().String())
+	announced := h.announce(l.Addr().String(), sets)
 	err = h.serve(ctx, l, sets)
 	return errors.Join(err, announced())
 }
 
-// build builds every set, or none: a host that serves half of its municipalities without a
-// word would be a surprise. What keeps any of them from starting is told, all at once.
+// build builds every set. Where what a municipality's own files say keeps it from starting,
+// none is given and all problems are told at once: whoever starts the host can mend them. One
+// whose engines are away has no set yet, is told of, and is built anew as one that died: the
+// others do not wait for it.
 func (h *host) build(ctx context.Context, s streams) ([]*set, error) {
 	sets := make([]*set, len(h.cities))
 	failed := exitOK
 	for i, one := range h.cities {
 		var err error
-		if sets[i], err = one.build(ctx); err != nil {
-			_, _ = fmt.Fprintf(s.err, "自治体 %s: %s\n", one.code, explain(err))
+		if sets[i], err = one.build(ctx); err == nil {
+			continue
+		}
+		sets[i] = nil // closed already
+		_, _ = fmt.Fprintf(s.err, "自治体 %s: %s\n", one.code, explain(err))
+		if !mayComeBack(err) {
 			failed = max(failed, exitCode(err))
 		}
 	}
@@ -107,6 +113,12 @@ func (h *host) build(ctx context.Context, s streams) ([]*set, error) {
 	}
 	refused := &ending{code: failed, text: explain(fault.New(fault.Unavailable, "build the sets").WithCode("KKH5030"))}
 	return nil, errors.Join(refused, closeAll(ctx, sets))
+}
+
+// mayComeBack tells whether what kept a set from being built may end by itself.
+func mayComeBack(err error) bool {
+	code := exitCode(err)
+	return code == exitUnavailable || code == exitRecord
 }
 
 func closeAll(ctx context.Context, sets []*set) error {
@@ -120,16 +132,20 @@ func closeAll(ctx context.Context, sets []*set) error {
 }
 
 // announce tells in the folder of each municipality where it is called, and gives what takes
-// that back.
-func (h *host) announce(address string) func() error {
+// that back. A municipality without a set is told to be down.
+func (h *host) announce(address string, sets []*set) func() error {
 	scheme := "http://"
 	if h.cfg.Listen.TLSCertificate != "" {
 		scheme = "https://"
 	}
-	for _, one := range h.cities {
+	for i, one := range h.cities {
 		r := running{API: scheme + address + one.at.Path, Host: strings.ToLower(one.at.Host), Municipality: one.code, PID: os.Getpid()}
 		if err := writeRunning(filepath.Dir(one.at.Config), r); err != nil { // it serves all the same; only --dir does not find it
 			one.log.Warn("not announced", "code", "KKH5006")
+		}
+		if sets[i] == nil {
+			one.log.Error("not started", "code", "KKH5038", "addr", address, "pid", r.PID)
+			continue
 		}
 		one.log.Info("started", "code", "KKH5001", "addr", address, "pid", r.PID, "version", version())
 	}
@@ -153,7 +169,10 @@ func (h *host) serve(ctx context.Context, l net.Listener, sets []*set) error {
 	var all sync.WaitGroup
 	ends := make([]error, len(sets))
 	for i, one := range h.cities {
-		l := one.admit(sets[i])
+		var l *living // nil: it is still to be built
+		if sets[i] != nil {
+			l = one.admit(sets[i])
+		}
 		all.Go(func() { ends[i] = one.run(work, l) })
 	}
 	served := make(chan error, 1)

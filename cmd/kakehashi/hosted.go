@@ -47,20 +47,23 @@ const (
 	longestPause = time.Minute
 )
 
-// run runs the set until ctx ends. A set that fails is built anew, after ever longer pauses;
-// meanwhile the municipality's requests are refused and all others' go on.
+// run runs the set until ctx ends; nil: it could not be built yet. A set that fails is built
+// anew, after ever longer pauses; meanwhile the municipality's requests are refused and all
+// others' go on.
 func (h *hosted) run(ctx context.Context, l *living) error {
 	ctx = logline.WithMunicipality(ctx, h.code)
 	for {
-		err := l.set.run(ctx, door{open: l.open, shut: l.shutUp})
-		h.now.Store(nil)
-		if ctx.Err() != nil {
-			return err
+		if l != nil {
+			err := l.set.run(ctx, door{open: l.open, shut: l.shutUp})
+			h.now.Store(nil)
+			if ctx.Err() != nil {
+				return err
+			}
+			if code := fault.Code(err); code != "" {
+				h.log.ErrorContext(ctx, code, "cause", err)
+			}
+			h.log.ErrorContext(ctx, "down", "code", "KKH5031")
 		}
-		if code := fault.Code(err); code != "" {
-			h.log.ErrorContext(ctx, code, "cause", err)
-		}
-		h.log.ErrorContext(ctx, "down", "code", "KKH5031")
 		s := h.rebuild(ctx)
 		if s == nil {
 			return nil
