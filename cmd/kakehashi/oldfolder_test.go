@@ -13,6 +13,7 @@ import (
 // newTables are those of the migrations after the second, each before what it refers to.
 func newTables() []string {
 	return []string{
+		"ledger_sight", "inbox_notice",
 		"outbox_replay_item", "outbox_replay", "outbox_parking", "outbox_attempt", "outbox_history", "outbox_owed", "outbox_change",
 		"ledger_held", "ledger_use", "ledger_command", "ledger_mailing", "ledger_beneficiary", "ledger_person", "ledger_counter",
 	}

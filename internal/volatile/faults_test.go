@@ -229,8 +229,8 @@ func TestRedisProvesItself(t *testing.T) {
 	}
 	defer server.Close()
 	for cause, cfg := range map[string]Config{
-		"":            {URL: "rediss://127.0.0.1:" + server.Port(), CAFile: authority},
-		"certificate": {URL: "rediss://127.0.0.1:" + server.Port()},
+		"":            {URL: "rediss://127.0.0.1:" + server.Port(), CAFile: authority, Timeout: 5 * time.Second},
+		"certificate": {URL: "rediss://127.0.0.1:" + server.Port(), Timeout: 5 * time.Second},
 	} {
 		s, err := Open(cfg, Rooms{})
 		if err != nil {
