@@ -114,7 +114,7 @@ func (r *relay) arm(ctx context.Context, p running) (n int, err error) {
 		n, done = 0, false
 		now, list := p, items
 		if r.q.shared {
-			runs := false
+			var runs bool
 			if now, list, runs, err = heldReplay(ctx, tx, p.id); err != nil || !runs {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -123,7 +124,7 @@ func redisHolds(t *testing.T, server string, left traces) {
 	keys := client.Scan(ctx, 0, "*", 1000).Iterator()
 	for keys.Next(ctx) {
 		value, err := client.Dump(ctx, keys.Val()).Bytes() // of whatever type it is
-		if err == redis.Nil {
+		if errors.Is(err, redis.Nil) {
 			continue // gone by now
 		}
 		if text, asText := client.Get(ctx, keys.Val()).Bytes(); asText == nil {

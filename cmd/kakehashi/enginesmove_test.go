@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func (p *place) toPostgres(url string, more ...string) {
 	}
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, "url: ") && strings.Contains(line, "sqlite:") {
-			indent := line[:strings.Index(line, "url: ")]
+			indent, _, _ := strings.Cut(line, "url: ")
 			lines := append([]string{"url: " + url, "schema: " + p.schema}, more...)
 			p.configure(line, indent+strings.Join(lines, "\n"+indent)+"\n")
 			return
@@ -225,7 +226,7 @@ func TestADumpIsRestoredAndTellsWhatIsLost(t *testing.T) {
 	kept := l.given[:before]
 	for _, who := range people[:3] {
 		a, _ := p.lookup(worker, who)
-		kept = append(kept[:len(kept):len(kept)], givenBy(a, "lookup"))
+		kept = append(slices.Clip(kept), givenBy(a, "lookup"))
 	}
 	more := p.must("/v1/beneficiaries", worker, "more", p.registration(kids[1], outsiderOf(1).body()))
 	p.told(operator, time.Minute)

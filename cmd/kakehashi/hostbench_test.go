@@ -108,14 +108,14 @@ func (t *taken) add(more taken) {
 }
 
 // at gives the time within which a part of the answers came.
-func (t taken) at(part float64) time.Duration {
+func (t *taken) at(part float64) time.Duration {
 	return t.times[min(len(t.times)-1, int(part*float64(len(t.times))))].Round(10 * time.Microsecond)
 }
 
 // middle gives the p99 of the middle round.
-func (t taken) middle() time.Duration { return slices.Sorted(slices.Values(t.p99s))[len(t.p99s)/2] }
+func (t *taken) middle() time.Duration { return slices.Sorted(slices.Values(t.p99s))[len(t.p99s)/2] }
 
-func (t taken) failed() int { return len(t.times) - t.statuses[http.StatusOK] }
+func (t *taken) failed() int { return len(t.times) - t.statuses[http.StatusOK] }
 
 // offer asks at a fixed pace, whether or not the answers keep up.
 func (a *asker) offer(rate int, lasts time.Duration) taken {

@@ -62,9 +62,9 @@ func TestHostStartsWithoutADeadDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, real := away.Addr().String(), u.Host
+	at, there := away.Addr().String(), u.Host
 	_ = away.Close()
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), real, at, 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), there, at, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := n.serve("path: /a", "path: /b")
@@ -80,7 +80,7 @@ func TestHostStartsWithoutADeadDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ways sync.WaitGroup
-	ways.Go(func() { passOn(away, real, &ways) })
+	ways.Go(func() { passOn(away, there, &ways) })
 	t.Cleanup(func() { h.stop(); _ = away.Close(); ways.Wait() })
 	eventually(t, time.Minute, "A comes", func() bool {
 		_, r := h.ready()

@@ -187,8 +187,8 @@ func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimits(100, 20)
 		began := time.Now()
-		for i, want := range []time.Duration{0, 0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500} { // two together, then twenty a second
-			if turn, again := l.reserve(began); max(turn, 0) != want*time.Millisecond || again > 0 {
+		for i, want := range []int64{0, 0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500} { // two together, then twenty a second
+			if turn, again := l.reserve(began); max(turn, 0).Milliseconds() != want || again > 0 {
 				t.Errorf("request %d: its turn is after %v, again after %v", i, turn, again)
 			}
 		}

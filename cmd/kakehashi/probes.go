@@ -78,9 +78,15 @@ func (s *set) noticing(ctx context.Context) web.Probe {
 	return p
 }
 
+// advice is how long the engines without which work goes on are asked: whoever decides by
+// /readyz where to send lookups must not wait for them.
+const advice = 500 * time.Millisecond
+
 // besides says how the engines do without which lookups and changes go on: Redis and Kafka.
 // One that the configuration does not name is not told of.
 func (s *set) besides(ctx context.Context) (probes []web.Probe) {
+	ctx, cancel := context.WithTimeout(ctx, advice)
+	defer cancel()
 	if s.cfg.Redis.URL != "" {
 		p := web.Probe{Name: "redis", Advisory: true, OK: s.volatile.State(ctx).OK}
 		if !p.OK {
