@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -48,6 +49,9 @@ PostgreSQL では database.owner_url の持ち主でつなぎ、動かす利用�
 			if err != nil {
 				return err
 			}
+			if err := movable(from, cfg); err != nil {
+				return err
+			}
 			m := migration{}
 			if m.From, m.To, err = store.Migrate(c.Context(), cfg.Database); err != nil {
 				return err
@@ -87,12 +91,25 @@ func sayMigrated(s streams, m migration) error {
 	return err
 }
 
-// moveInto copies what an SQLite database holds into the configuration's, and verifies the
-// record there.
-func moveInto(ctx context.Context, cfg *config.File, source store.Config, m *migration, s streams, quiet bool) (err error) {
+// movable tells, before anything is made, whether there is something to move and a place for
+// it: a file that is not there must not be made by looking for it.
+func movable(from string, cfg *config.File) error {
+	if from == "" {
+		return nil
+	}
+	source := store.Config{URL: from}
 	if source.Path() == "" || cfg.Database.Path() != "" {
 		return usage{errors.New("--from は sqlite:ファイル に、設定の database.url は postgres:// にしてください")}
 	}
+	if info, err := os.Stat(source.Path()); err != nil || !info.Mode().IsRegular() {
+		return usage{errors.New("--from のファイルがありません（相対パスは、いまいるフォルダーから数えます）")}
+	}
+	return nil
+}
+
+// moveInto copies what an SQLite database holds into the configuration's, and verifies the
+// record there.
+func moveInto(ctx context.Context, cfg *config.File, source store.Config, m *migration, s streams, quiet bool) (err error) {
 	if path, err := filepath.Abs(source.Path()); err == nil {
 		source = store.File(path)
 	}
