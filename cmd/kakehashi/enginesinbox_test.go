@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -100,10 +101,16 @@ func (p *place) notify(messages ...kafka.Message) {
 	w := &kafka.Writer{
 		Addr: kafka.TCP(strings.Split(p.brokers, ",")...), Topic: p.notices(), RequiredAcks: kafka.RequireAll,
 		Balancer: &kafka.Hash{}, BatchTimeout: 5 * time.Millisecond,
+		Transport: &kafka.Transport{MetadataTTL: 100 * time.Millisecond}, // the shared one remembers for six seconds which topics there are
 	}
 	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
 	defer cancel()
-	if err := w.WriteMessages(ctx, messages...); err != nil {
+	err := w.WriteMessages(ctx, messages...)
+	for errors.Is(err, kafka.UnknownTopicOrPartition) && ctx.Err() == nil { // made a moment ago; the library does not try again
+		<-time.After(50 * time.Millisecond)
+		err = w.WriteMessages(ctx, messages...)
+	}
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
