@@ -69,6 +69,9 @@ func (q *Queue) Enqueue(ctx context.Context, tx *store.Tx, changes ...ledger.Cha
 	if err != nil {
 		return nil, fmt.Errorf("owe changes: %w", err)
 	}
+	if f, ok := ctx.Value(following{}).(*follow); ok {
+		f.list = append(f.list, list...)
+	}
 	q.wakeOn(tx)
 	return nowOwed(list, places), nil
 }

@@ -21,6 +21,34 @@ const (
 		WHERE seq = $1`
 )
 
+// following marks the context in which a receipt is taken, with the follow of what is owed.
+type following struct{}
+
+// follow is what was owed while a receipt was taken into the ledger.
+type follow struct{ list []wanted }
+
+// doubtFollower has one that was just owed asked about before it is sent.
+const doubtFollower = `UPDATE outbox_owed SET phase = 'ask', question = 'arrived'
+	WHERE seq = (SELECT seq FROM outbox_change WHERE change_id = $1 AND destination = $2)`
+
+// doubtWhatFollows makes it a question whether that arrived which follows from a receipt that
+// was learnt by asking: over a database that was put back it may have been told already, in
+// the days that are lost. Where the destination cannot be asked that would only leave it to a
+// person, so it is done there only where a backup is known to have been put back.
+func (r *relay) doubtWhatFollows(ctx context.Context, tx *store.Tx, list []wanted) error {
+	var rows [][]any
+	for _, w := range list {
+		i := slices.IndexFunc(r.lines, func(l *line) bool { return l.route.Destination == w.destination })
+		if i < 0 {
+			continue
+		}
+		if _, asks := r.lines[i].route.To.(Confirmer); asks || r.q.rooms.Restored {
+			rows = append(rows, []any{string(w.change.ID), w.destination})
+		}
+	}
+	return bulk(ctx, tx, doubtFollower, rows)
+}
+
 // doubt makes it a question, at the start over a database that was put back to an older day,
 // whether anything arrived of what stands as not told: it may have been told after the
 // backup was taken. It may still be working on what the last run sent, so Settle applies.

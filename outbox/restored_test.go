@@ -7,6 +7,7 @@ import (
 
 	"kakehashi/internal/ledger"
 	"kakehashi/internal/store"
+	"kakehashi/internal/storetest"
 )
 
 // putBack opens a queue over a backup of the house that was put back.
@@ -71,4 +72,32 @@ func TestAfterARestoreWhatCannotBeAskedIsParked(t *testing.T) {
 	if o := h.untilState("C-a-2", Parked); o.Question != QuestionArrived {
 		t.Errorf("%+v", o)
 	}
+}
+
+// What a confirmed change gives rise to may have been told after the backup was taken: its
+// row is new, and it is asked about all the same.
+func TestAfterARestoreWhatFollowsIsAskedFirst(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, at storetest.Place) {
+		n := newNeighbour()
+		n.effects = append(n.effects, "C-a-1", "C-b-1") // told in the days that are lost
+		h := newHouse(t, at, quick(), to(askable{n}))
+		h.enqueue(use("a", 1))
+		h.putBack(to(askable{n}))
+		owing := ledgerOf(func(ctx context.Context, tx *store.Tx, c ledger.Change, _ ledger.Receipt) error {
+			if c.ID != "C-a-1" {
+				return nil
+			}
+			_, err := h.queue.Enqueue(ctx, tx, use("b", 1), use("c", 1))
+			return err
+		})
+		h.run(h.queue, owing)
+		h.untilState("C-a-1", Delivered)
+		h.untilState("C-b-1", Delivered)
+		h.untilState("C-c-1", Delivered)
+		for id, sent := range map[ledger.ChangeID]int{"C-a-1": 0, "C-b-1": 0, "C-c-1": 1} {
+			if n.took(id) != 1 || n.sends[id] != sent {
+				t.Errorf("%s took effect %d times and was sent %d times, want once and %d", id, n.took(id), n.sends[id], sent)
+			}
+		}
+	})
 }

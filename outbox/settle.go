@@ -174,8 +174,14 @@ func (r *relay) settleOne(ctx context.Context, tx *store.Tx, f *flight, s *settl
 	if current, err := s.current(ctx, tx, f); err != nil || !current {
 		return false, err
 	}
-	if err := r.receive(ctx, tx, f); err != nil {
+	owes := &follow{}
+	if err := r.receive(context.WithValue(ctx, following{}, owes), tx, f); err != nil {
 		return false, &refusal{flight: f, err: err}
+	}
+	if f.ask {
+		if err := r.doubtWhatFollows(ctx, tx, owes.list); err != nil {
+			return false, err
+		}
 	}
 	delete(s.held, f.row.seq)
 	s.moves = append(s.moves, []any{f.row.seq, string(Delivered), s.now, "", ""})
