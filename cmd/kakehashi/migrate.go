@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -57,7 +58,11 @@ PostgreSQL では database.owner_url の持ち主でつなぎ、動かす利用�
 				return err
 			}
 			if from != "" {
-				if err := moveInto(c.Context(), cfg, store.Config{URL: from}, &m, s, asJSON); err != nil {
+				progress := s.err
+				if asJSON {
+					progress = io.Discard
+				}
+				if err := moveInto(c.Context(), cfg, store.Config{URL: from}, &m, progress); err != nil {
 					return err
 				}
 			}
@@ -109,7 +114,7 @@ func movable(from string, cfg *config.File) error {
 
 // moveInto copies what an SQLite database holds into the configuration's, and verifies the
 // record there.
-func moveInto(ctx context.Context, cfg *config.File, source store.Config, m *migration, s streams, quiet bool) (err error) {
+func moveInto(ctx context.Context, cfg *config.File, source store.Config, m *migration, progress io.Writer) (err error) {
 	if path, err := filepath.Abs(source.Path()); err == nil {
 		source = store.File(path)
 	}
@@ -127,9 +132,9 @@ func moveInto(ctx context.Context, cfg *config.File, source store.Config, m *mig
 	told := time.Now()
 	err = store.Copy(ctx, from, to, func(table string, rows int64) {
 		m.Copied[table] = rows
-		if !quiet && time.Since(told) > time.Second {
+		if time.Since(told) > time.Second {
 			told = time.Now()
-			_, _ = fmt.Fprintf(s.err, "移しています: %s %s行\n", table, thousands(rows))
+			_, _ = fmt.Fprintf(progress, "移しています: %s %s行\n", table, thousands(rows))
 		}
 	})
 	if err = errors.Join(err, to.Close()); err != nil {

@@ -115,7 +115,14 @@ func writeRunning(dir string, r running) error {
 	return writeFile(filepath.Join(dir, runningFile), b)
 }
 
+// removeRunning takes back what writeRunning wrote, where it is still this process's: on
+// PostgreSQL another gateway may have been started on the same folder since.
 func removeRunning(dir string) error {
+	content, err := os.ReadFile(filepath.Join(dir, runningFile))
+	var told running
+	if err == nil && json.Unmarshal(content, &told) == nil && told.PID != os.Getpid() {
+		return nil
+	}
 	if err := os.Remove(filepath.Join(dir, runningFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.Internal, "remove %s", runningFile)
 	}
