@@ -234,7 +234,9 @@ func gatewayFindings(ctx context.Context, at *server) []finding {
 		return list
 	case refused && (end.code == exitRecord || end.code == exitInternal):
 		return append(list, finding{findingRecord, "failed", err.Error()})
-	default: // it was not tried: no token, no right, no gateway
+	case refused && end.code == exitUsage: // the token given does not serve: whoever relies on this check must see it
+		return append(list, finding{findingRecord, "warning", err.Error()})
+	default: // it was not tried: there is no gateway
 		return append(list, finding{findingRecord, "skipped", err.Error()})
 	}
 }
