@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"kakehashi/internal/servers"
 	"kakehashi/internal/storetest"
 )
 
@@ -160,16 +161,6 @@ func tamper(t testing.TB, file, statement string) {
 	}
 }
 
-// clientTool gives a program of PostgreSQL's client, or skips.
-func clientTool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("there is no %s: nothing was tried with it", name)
-	}
-	return path
-}
-
 // runTool runs a program of somebody else's to its end.
 func runTool(t testing.TB, env []string, path string, args ...string) string {
 	t.Helper()
@@ -187,7 +178,7 @@ func runTool(t testing.TB, env []string, path string, args ...string) string {
 // back. The loss is told, verify names it, and what was owed is asked about before it is sent.
 func TestADumpIsRestoredAndTellsWhatIsLost(t *testing.T) {
 	t.Parallel()
-	dump, restore := clientTool(t, "pg_dump"), clientTool(t, "pg_restore")
+	dump, restore := servers.Program(t, "postgres", "pg_dump"), servers.Program(t, "postgres", "pg_restore")
 	at := newPlace(t)
 	startSandbox(t, at.dir)
 	env := append(quick(), "KAKEHASHI_RECORD_LEASE=2s", "KAKEHASHI_RECORD_SEAL_EVERY=50ms")

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"kakehashi/internal/servers"
 	"kakehashi/internal/storetest"
 )
 
@@ -94,7 +95,7 @@ type roles struct{ owner, gateway, auditor string }
 // deployed runs roles.sql on the server and gives the database it made, by role.
 func deployed(t *testing.T, server string) roles {
 	t.Helper()
-	psql := clientTool(t, "psql")
+	psql := servers.Program(t, "postgres", "psql")
 	name := storetest.Postgres(t).Config.Schema // a name of our own
 	secrets := t.TempDir()
 	for _, role := range []string{"owner", "gateway", "auditor"} {

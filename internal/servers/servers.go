@@ -6,6 +6,7 @@ package servers
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -24,16 +25,33 @@ func Kafka(t testing.TB) string { t.Helper(); return address(t, "kafka") }
 // OIDC gives the address of an OpenID provider: http://HOST:PORT.
 func OIDC(t testing.TB) string { t.Helper(); return address(t, "oidc") }
 
+// Program gives the path of a program that comes with a kind of server: pg_dump with
+// postgres, redis-server with redis. Where it is lacking the test is skipped or fails, as it
+// would without the server.
+func Program(t testing.TB, kind, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		lack(t, kind, "there is no "+name+" on this machine")
+	}
+	return path
+}
+
 func address(t testing.TB, kind string) string {
 	t.Helper()
 	name := "KAKEHASHI_TEST_" + strings.ToUpper(kind)
-	if a := os.Getenv(name); a != "" {
-		return a
+	a := os.Getenv(name)
+	if a == "" {
+		lack(t, kind, name+" is not set")
 	}
-	required := strings.Split(os.Getenv("KAKEHASHI_TEST_REQUIRE"), ",")
-	if slices.Contains(required, kind) {
-		t.Fatalf("%s is not set, and KAKEHASHI_TEST_REQUIRE names %s", name, kind)
+	return a
+}
+
+// lack ends a test that lacks something of a kind of server.
+func lack(t testing.TB, kind, what string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("KAKEHASHI_TEST_REQUIRE"), ","), kind) {
+		t.Fatalf("%s, and KAKEHASHI_TEST_REQUIRE names %s", what, kind)
 	}
-	t.Skipf("%s is not set: nothing was tried on a real server of this kind", name)
-	return ""
+	t.Skipf("%s: nothing was tried with a real server of this kind", what)
 }

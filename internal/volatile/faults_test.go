@@ -29,25 +29,24 @@ import (
 
 // process is a Redis of the test's own, which may be harmed.
 type process struct {
-	t    *testing.T
-	port string
-	args []string
-	cmd  *exec.Cmd
+	t       *testing.T
+	program string
+	port    string
+	args    []string
+	cmd     *exec.Cmd
 }
 
 func ownRedis(t *testing.T, args ...string) *process {
 	t.Helper()
 	servers.Redis(t) // where real servers are not wanted there is none of these either
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("there is no redis-server on this machine: restarts, kills and pauses were not tried")
-	}
+	program := servers.Program(t, "redis", "redis-server")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
-	p := &process{t: t, port: port, args: append([]string{
+	p := &process{t: t, program: program, port: port, args: append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning",
 	}, args...)}
 	p.start()
@@ -57,7 +56,7 @@ func ownRedis(t *testing.T, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.Command("redis-server", p.args...)
+	p.cmd = exec.Command(p.program, p.args...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
